@@ -1,0 +1,142 @@
+/* fig/ops.h: the ops. Every one is recorded into a graph, checks shapes at the call, and returns NULL after an error.
+ *
+ * Types: an element-wise result has the type of the operand with the result's shape (of several: the wider), so that a
+ * bf16 activation stays bf16 when an fp32 bias is added. Losses, softmax statistics and reductions to few numbers are
+ * fp32. Views share memory with their source. Negative axes count from the end. */
+#ifndef FIG_OPS_H
+#define FIG_OPS_H
+#include <fig/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- element-wise, with broadcasting as in NumPy ----------------------------------------------------------------*/
+fig_tensor *fig_add(fig_graph *g, fig_tensor *a, fig_tensor *b);
+fig_tensor *fig_sub(fig_graph *g, fig_tensor *a, fig_tensor *b);
+fig_tensor *fig_mul(fig_graph *g, fig_tensor *a, fig_tensor *b);
+fig_tensor *fig_div(fig_graph *g, fig_tensor *a, fig_tensor *b);
+fig_tensor *fig_max(fig_graph *g, fig_tensor *a, fig_tensor *b); /* ties: the gradient goes to b */
+fig_tensor *fig_min(fig_graph *g, fig_tensor *a, fig_tensor *b);
+fig_tensor *fig_gt(fig_graph *g, fig_tensor *a, fig_tensor *b); /* 1 or 0; no gradient */
+fig_tensor *fig_ge(fig_graph *g, fig_tensor *a, fig_tensor *b);
+fig_tensor *fig_eq(fig_graph *g, fig_tensor *a, fig_tensor *b);
+fig_tensor *fig_where(fig_graph *g, fig_tensor *cond, fig_tensor *a, fig_tensor *b); /* cond != 0 ? a : b */
+fig_tensor *fig_add_scalar(fig_graph *g, fig_tensor *x, double c);
+fig_tensor *fig_scale(fig_graph *g, fig_tensor *x, double c);
+fig_tensor *fig_pow(fig_graph *g, fig_tensor *x, double exponent);
+fig_tensor *fig_clamp(fig_graph *g, fig_tensor *x, double low, double high);
+fig_tensor *fig_neg(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_abs(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_sign(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_square(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_sqrt(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_rsqrt(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_recip(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_exp(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_log(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_sin(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_cos(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_tanh(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_erf(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_sigmoid(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_softplus(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_relu(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_relu2(fig_graph *g, fig_tensor *x); /* max(x, 0)^2 */
+fig_tensor *fig_leaky_relu(fig_graph *g, fig_tensor *x, double slope);
+fig_tensor *fig_silu(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_gelu(fig_graph *g, fig_tensor *x);      /* exact, by erf */
+fig_tensor *fig_gelu_tanh(fig_graph *g, fig_tensor *x); /* GPT-2's approximation ("gelu_new") */
+fig_tensor *fig_swiglu(fig_graph *g, fig_tensor *gate, fig_tensor *up); /* silu(gate) * up */
+/* Zero with probability p, the rest scaled by 1/(1-p), in FIG_TRAIN graphs; x itself elsewhere. The mask is keyed by the
+ * module path and the sample number along axis 0. At most one per module path unless `fig_enter` separates them. */
+fig_tensor *fig_dropout(fig_graph *g, fig_tensor *x, double p);
+fig_tensor *fig_cast(fig_graph *g, fig_tensor *x, fig_dtype dtype);
+
+/* --- gradients' own ---------------------------------------------------------------------------------------------*/
+fig_tensor *fig_stop_gradient(fig_graph *g, fig_tensor *x);
+/* The value of `value`, the gradient of x: straight-through estimation. Shapes agree. */
+fig_tensor *fig_straight_through(fig_graph *g, fig_tensor *value, fig_tensor *x);
+
+/* --- shape ------------------------------------------------------------------------------------------------------*/
+fig_tensor *fig_contiguous(fig_graph *g, fig_tensor *x);
+/* A 0 keeps the input's axis at that position, one -1 is worked out; so a reshape follows run-time extents. */
+fig_tensor *fig_reshape(fig_graph *g, fig_tensor *x, int ndim, const int64_t *shape);
+fig_tensor *fig_permute(fig_graph *g, fig_tensor *x, const int *axes);
+fig_tensor *fig_transpose(fig_graph *g, fig_tensor *x, int axis_a, int axis_b);
+/* [start, start+length) of an axis; a negative start counts from the end; length 0: to the end. */
+fig_tensor *fig_slice(fig_graph *g, fig_tensor *x, int axis, int64_t start, size_t length);
+/* Parts of sizes[i] along axis, as views; their gradient is one concatenation. n <= 8. */
+bool fig_split(fig_graph *g, fig_tensor *x, int axis, int n, const size_t *sizes, fig_tensor **out);
+fig_tensor *fig_concat(fig_graph *g, fig_tensor *const *x, int n, int axis);
+/* before and after elements of `value` along axis. */
+fig_tensor *fig_pad(fig_graph *g, fig_tensor *x, int axis, size_t before, size_t after, double value);
+/* Repeats axes of extent 1 up to the extents of `like`; a view. */
+fig_tensor *fig_broadcast_like(fig_graph *g, fig_tensor *x, fig_tensor *like);
+
+/* --- picking ----------------------------------------------------------------------------------------------------
+ * index: int32. Entries outside the table are an error of the caller's data and read row 0 in release. */
+/* out[i..., :] = table[index[i...], :] ; table [n, c], out index's shape + [c] */
+fig_tensor *fig_embedding(fig_graph *g, fig_tensor *table, fig_tensor *index);
+/* As torch.gather: out[.., i, ..] = x[.., index[.., i, ..], ..] along axis; index has x's rank, other axes equal. */
+fig_tensor *fig_gather(fig_graph *g, fig_tensor *x, int axis, fig_tensor *index);
+/* The transpose of gather: zeros of extent n along axis, with x added at index. */
+fig_tensor *fig_scatter_add(fig_graph *g, fig_tensor *x, int axis, fig_tensor *index, size_t n);
+
+/* --- reductions -------------------------------------------------------------------------------------------------
+ * Over one axis (kept with extent 1) or, with axis = FIG_ALL_AXES, to a single element [1]. fp32 results (fp64 in the
+ * oracle). */
+#define FIG_ALL_AXES 127
+fig_tensor *fig_sum(fig_graph *g, fig_tensor *x, int axis);
+fig_tensor *fig_mean(fig_graph *g, fig_tensor *x, int axis);
+fig_tensor *fig_reduce_max(fig_graph *g, fig_tensor *x, int axis);
+
+/* --- matrix products --------------------------------------------------------------------------------------------
+ * op(A) [.., m, k] times op(B) [.., k, n]; op transposes the last two axes where trans_* is set. Leading axes agree, or B
+ * has none. */
+fig_tensor *fig_matmul(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b);
+/* x [.., in] times weight [out, in] transposed, plus bias [out] (may be NULL). */
+fig_tensor *fig_linear_op(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias);
+
+/* --- norms over the last axis -----------------------------------------------------------------------------------
+ * gain and bias [c], fp32, may be NULL. */
+fig_tensor *fig_layer_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, double eps);
+fig_tensor *fig_rms_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, double eps);
+fig_tensor *fig_softmax(fig_graph *g, fig_tensor *x); /* over the last axis */
+
+/* --- attention --------------------------------------------------------------------------------------------------*/
+/* Angles of rotary embedding for positions [b or 1, t] (int32): cos [b,t,half] and sin [b,t,half], fp32, with frequency
+ * theta^(-i/half). */
+bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double theta, fig_tensor **cos, fig_tensor **sin);
+/* Rotates the first 2*half elements of each head of x [b,t,h,d]. interleaved: pairs (2i, 2i+1), else (i, i+half). */
+fig_tensor *fig_rope(fig_graph *g, fig_tensor *x, fig_tensor *cos, fig_tensor *sin, bool interleaved);
+
+typedef struct fig_attention_options {
+    double scale;         /* 0: 1/sqrt(head width) */
+    bool causal;          /* queries stand at the end of the keys */
+    size_t window;        /* > 0: each query sees this many keys, itself included */
+    double softcap;       /* > 0: scores become cap * tanh(score / cap) */
+    double dropout;       /* on probabilities, in FIG_TRAIN graphs */
+    fig_tensor *q_len, *kv_len;         /* [b] int32, or NULL */
+    fig_tensor *q_segment, *kv_segment; /* [b, t] int32: a query sees keys of its own segment only; or NULL */
+    int layer;            /* which layer of the cache (FIG_PREFILL, FIG_DECODE) */
+} fig_attention_options;
+/* q [b,tq,h,d], k and v [b,tk,hkv,d] -> [b,tq,h,d]; h a multiple of hkv. In FIG_PREFILL and FIG_DECODE graphs k and v are
+ * appended to the cache of the run first and attention is over the cache. */
+fig_tensor *fig_attention(fig_graph *g, fig_tensor *q, fig_tensor *k, fig_tensor *v, const fig_attention_options *options);
+
+/* --- losses -----------------------------------------------------------------------------------------------------
+ * target int32, < 0: ignored (loss 0). Results fp32, one per row. */
+/* logits [.., n_class padded]; n_class: how many count (0: all). */
+fig_tensor *fig_cross_entropy(fig_graph *g, fig_tensor *logits, fig_tensor *target, size_t n_class);
+/* Cross-entropy of x [.., c] times weight [v, c] transposed, in chunks of rows, so that the logits [.., v] never exist
+ * as a whole. n_class <= v: the rest of weight is padding. */
+fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *target, size_t n_class);
+/* sum(loss over rows) / max(1, count), count [1] fp32 given by the caller: the tokens of the whole batch, not of this
+ * part of it. */
+fig_tensor *fig_masked_mean(fig_graph *g, fig_tensor *loss, fig_tensor *count);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

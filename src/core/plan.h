@@ -1,0 +1,42 @@
+/* core/plan.h: what plan.c works out and run.c replays. */
+#ifndef FIG_PLAN_H
+#define FIG_PLAN_H
+#include <stdlib.h>
+#include "core/core.h"
+
+typedef struct fig__step {
+    fig_node **nodes; /* one node, or a chain of element-wise ones */
+    size_t n_nodes;
+    fig__ew *ew;        /* the chain's program */
+    uint32_t workspace; /* storage, or UINT32_MAX */
+    double seconds;
+    uint64_t calls;
+} fig__step;
+
+typedef struct fig__storage {
+    size_t bytes, offset;
+    uint32_t first, last; /* steps; UINT32_MAX: for good */
+} fig__storage;
+
+typedef struct fig__place { /* of a tensor, by id */
+    uint32_t storage;       /* UINT32_MAX: none (a view, a value inside a chain, or memory of the store) */
+    uint32_t last;          /* last step that reads it or a view of it */
+    bool is_root, read_outside, taken;
+} fig__place;
+
+struct fig_plan {
+    fig_context *ctx;
+    fig_graph *graph;
+    fig_plan_options options;
+    fig__arena *arena;
+    bool *needed;      /* by node id */
+    uint32_t *step_of; /* by node id */
+    fig__place *tensors;
+    struct { fig__step *data; size_t n, cap; } steps;
+    struct { fig__storage *data; size_t n, cap; } storages;
+    size_t arena_bytes, no_reuse_bytes, scratch;
+    uint8_t *memory;
+    bool profiling, stale; /* stale: extents changed since the last run */
+};
+
+#endif

@@ -1,0 +1,126 @@
+/* core/run.c: replaying a plan. Allocates nothing after the first run. */
+#include "core/plan.h"
+
+/* --- addresses --------------------------------------------------------------------------------------------------*/
+
+static void *owner_address(const fig_plan *p, const fig_tensor *t) {
+    if (t->is_param_grad) return t->dtype == FIG_F64 ? NULL : t->param->grad;
+    if (t->param) return fig__param_view_data(t->param);
+    uint32_t s = p->tensors[t->id].storage;
+    return s == UINT32_MAX ? NULL : p->memory + p->storages.data[s].offset;
+}
+
+static void bind_addresses(fig_plan *p) {
+    fig_graph *g = p->graph;
+    for (size_t i = 0; i < g->tensors.n; i++) {
+        fig_tensor *t = g->tensors.data[i];
+        if (t->base == t) t->data = owner_address(p, t);
+    }
+    for (size_t i = 0; i < g->tensors.n; i++) {
+        fig_tensor *t = g->tensors.data[i];
+        if (t->base != t && t->base->data) t->data = (char *)t->base->data + t->offset * fig_dtype_size(t->dtype);
+    }
+}
+
+/* No-reuse mode: everything that no one may rely on is NaN (all bits set is one in every float type). */
+static void poison(fig_plan *p, uint32_t step, bool all) {
+    const fig_graph *g = p->graph;
+    for (size_t i = 0; i < g->tensors.n; i++) {
+        const fig_tensor *t = g->tensors.data[i];
+        const fig__place *at = &p->tensors[i];
+        if (at->storage == UINT32_MAX || t->node->op->flags & FIG_OP_LEAF) continue;
+        if (all || at->last == step) memset(t->data, 0xff, p->storages.data[at->storage].bytes);
+    }
+}
+
+fig_status fig_plan_alloc(fig_plan *p) {
+    if (p->memory) return FIG_OK;
+    p->memory = fig__calloc(p->ctx, 1, FIG_MAX(p->arena_bytes, FIG_ALIGN));
+    if (!p->memory)
+        return fig__fail_prefix(p->ctx, FIG_ERR_NOMEM, "planning %zu MB of intermediates", p->arena_bytes >> 20);
+    FIG_TRY(fig__scratch_reserve(p->ctx, p->scratch));
+    bind_addresses(p);
+    return FIG_OK;
+}
+
+void *fig_plan_data(fig_plan *p, fig_tensor *t) {
+    if (!t || fig_plan_alloc(p)) return NULL;
+    return t->data;
+}
+
+/* --- extents ----------------------------------------------------------------------------------------------------*/
+
+fig_status fig_plan_resize(fig_plan *p, fig_tensor *input, const size_t *shape) {
+    FIG_CHECK(p->ctx, input && input->node->op == &fig__op_input, FIG_ERR_ARG, "resize: not an input of this graph");
+    const struct { const char *name; fig_dtype dtype; int ndim; size_t shape[FIG_MAX_DIMS]; } *recorded = input->node->attr;
+    bool same = true;
+    for (int i = 0; i < input->ndim; i++) {
+        FIG_CHECK(p->ctx, shape[i] >= 1 && shape[i] <= recorded->shape[i], FIG_ERR_SHAPE,
+                  "%s: axis %d resized to %zu; recorded for at most %zu", recorded->name, i, shape[i], recorded->shape[i]);
+        same &= shape[i] == input->shape[i];
+    }
+    if (same) return FIG_OK;
+    fig_set_shape(input, input->dtype, input->ndim, shape);
+    p->stale = true;
+    return FIG_OK;
+}
+
+static fig_status refresh(fig_plan *p) {
+    fig_graph *g = p->graph;
+    for (size_t i = 0; i < g->nodes.n; i++)
+        if (p->needed[i] && g->nodes.data[i]->op->infer(g->nodes.data[i])) return g->status;
+    for (size_t s = 0; s < p->steps.n; s++)
+        if (p->steps.data[s].ew) fig__ew_prepare(p->steps.data[s].ew);
+    bind_addresses(p);
+    p->stale = false;
+    return FIG_OK;
+}
+
+/* --- running ----------------------------------------------------------------------------------------------------*/
+
+static void run_step(fig_plan *p, fig__step *step, fig_exec *x) {
+    double start = p->profiling ? fig__now() : 0;
+    if (step->ew) {
+        fig__ew_run(step->ew, x);
+    } else {
+        x->workspace = step->workspace == UINT32_MAX ? NULL : p->memory + p->storages.data[step->workspace].offset;
+        step->nodes[0]->op->forward(x, step->nodes[0]);
+    }
+    if (!p->profiling) return;
+    step->seconds += fig__now() - start;
+    step->calls++;
+}
+
+fig_status fig_plan_run(fig_plan *p, const fig_run_args *args) {
+    static const fig_run_args none;
+    if (!args) args = &none;
+    FIG_TRY(fig_plan_alloc(p));
+    if (p->stale) FIG_TRY(refresh(p));
+    fig_exec x = {.ctx = p->ctx, .kernels = p->graph->dtype == FIG_F64 ? figk_oracle() : figk(p->ctx), .seed = args->seed,
+                  .step = args->step, .sample0 = args->sample0, .kv = args->kv};
+    if (p->options.no_reuse) poison(p, 0, true);
+    for (uint32_t s = 0; s < p->steps.n; s++) {
+        run_step(p, &p->steps.data[s], &x);
+        if (p->options.no_reuse) poison(p, s, false);
+    }
+    return FIG_OK;
+}
+
+void fig_plan_profile(fig_plan *p, bool on) { p->profiling = on; }
+
+static int slower_first(const void *a, const void *b) {
+    double x = ((const fig_op_time *)a)->seconds, y = ((const fig_op_time *)b)->seconds;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+size_t fig_plan_times(const fig_plan *p, fig_op_time *out, size_t max) {
+    size_t n = 0;
+    for (size_t s = 0; s < p->steps.n && n < max; s++) {
+        const fig__step *step = &p->steps.data[s];
+        const fig_node *last = step->nodes[step->n_nodes - 1];
+        const char *name = step->n_nodes > 1 ? "chain" : last->op->name;
+        out[n++] = (fig_op_time){name, last->path, step->seconds, step->calls};
+    }
+    qsort(out, n, sizeof *out, slower_first);
+    return n;
+}
