@@ -1,0 +1,73 @@
+/* fig/train.h: training by gradient descent, with checkpoints that resume bit for bit. */
+#ifndef FIG_TRAIN_H
+#define FIG_TRAIN_H
+#include <fig/dataset.h>
+#include <fig/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Settings, named as in nanoGPT. fig_train_defaults fills them; fig_train_set takes text ("learning_rate", "1e-3"). */
+typedef struct fig_train_options {
+    const char *out_dir;
+    bool resume, force;
+    int64_t batch_size, block_size, grad_accum, max_iters; /* batch_size counts rows of one micro-batch */
+    int64_t eval_interval, eval_iters, log_interval;       /* eval_iters 0: the whole validation split */
+    int64_t checkpoint_interval, keep_checkpoints;
+    int64_t sample_tokens, sample_count; const char *sample_prompt; /* samples at step 0 and each evaluation; 0: none */
+    double sample_temp;
+    int64_t patience;                                      /* stop after so many evaluations without a better one; 0: never */
+    int optimizer;                                         /* fig_optimizer_kind */
+    double learning_rate, min_lr, weight_decay, beta1, beta2, epsilon, momentum, grad_clip, ema_decay;
+    double muon_lr, muon_momentum;
+    int schedule;                                          /* 0 constant, 1 cosine, 2 warm-up-stable-decay */
+    int64_t warmup_iters, decay_iters;
+    int64_t seed;
+    int save_dtype;                                        /* 0 fp32, 1 bf16: of the model in out_dir */
+    double minutes;                                        /* stop after this much time, the schedule fitted to it; 0: max_iters */
+} fig_train_options;
+
+extern const struct fig__option_table fig_train_option_table;
+void fig_train_defaults(fig_train_options *o);
+
+typedef struct fig_train_event {
+    enum { FIG_TRAIN_STEP, FIG_TRAIN_EVAL, FIG_TRAIN_SAMPLE, FIG_TRAIN_CHECKPOINT, FIG_TRAIN_NOTE } kind;
+    int64_t iter, max_iters;
+    double loss, val_loss, val_bpb, best_val_loss, grad_norm, learning_rate, tok_per_sec, mfu, seconds_left, elapsed;
+    uint64_t num_tokens, rss_bytes;
+    const char *text; /* a sample, a note, the path of a checkpoint */
+} fig_train_event;
+typedef void fig_train_fn(void *user, const fig_train_event *event);
+
+typedef struct fig_train_plan {
+    size_t n_params;
+    uint64_t params_bytes, optimizer_bytes, arena_bytes, total_bytes; /* engine memory; total is what will be resident */
+    double seconds_per_iter, seconds;                                   /* measured on two steps; 0 when not measured */
+    double flops_per_iter;
+} fig_train_plan;
+
+typedef struct fig_train_report {
+    int64_t iters;
+    double loss, val_loss, val_bpb, best_val_loss;
+    int64_t best_iter;
+    uint64_t n_skipped; /* steps whose gradient was not finite */
+    bool already_done;  /* --resume of a finished run: nothing was changed */
+    bool stopped_early, cancelled;
+    uint64_t params_hash;
+} fig_train_report;
+
+typedef struct fig_trainer fig_trainer;
+/* model: from fig_model_new with its tokenizer set, not yet initialised; borrowed, as is the dataset. Checks that all fits
+ * together and in memory; records and plans the graphs. `plan` may be asked before memory is taken. */
+fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_options *options, fig_trainer **out);
+fig_status fig_trainer_plan(fig_trainer *t, bool measure, fig_train_plan *plan);
+/* Runs to the end, or until fig_cancel (saves a checkpoint and returns FIG_ERR_CANCELLED). The out_dir holds the best
+ * model at the end. */
+fig_status fig_trainer_run(fig_trainer *t, fig_train_fn *on_event, void *user, fig_train_report *report);
+void fig_trainer_free(fig_trainer *t);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

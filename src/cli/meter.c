@@ -1,0 +1,144 @@
+/* cli/meter.c: see meter.h. */
+#include "cli/meter.h"
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 512
+#define FIRST_AFTER 1.0       /* seconds until the first line: short work shows none */
+#define TERMINAL_INTERVAL 0.1 /* seconds between lines */
+#define PLAIN_INTERVAL 10.0
+
+static struct {
+    bool quiet, terminal, asked; /* asked: terminal is known */
+    bool drawn;                  /* a line without an end stands on the terminal */
+    double started, last;
+    const char *stage; /* of a dataset: each has a clock of its own */
+} meter;
+
+static bool on_terminal(void) {
+    if (!meter.asked) meter.terminal = isatty(STDERR_FILENO);
+    meter.asked = true;
+    return meter.terminal;
+}
+
+void fig__meter_start(bool quiet) {
+    fig__meter_clear();
+    meter.quiet = quiet;
+    meter.started = fig__now();
+    meter.last = 0;
+    meter.stage = NULL;
+}
+
+bool fig__meter_due(void) {
+    double now = fig__now();
+    if (meter.quiet || now - meter.started < FIRST_AFTER) return false;
+    return now - meter.last >= (on_terminal() ? TERMINAL_INTERVAL : PLAIN_INTERVAL);
+}
+
+static size_t terminal_width(void) {
+    struct winsize size;
+    bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20;
+    return known ? size.ws_col : 80;
+}
+
+void fig__meter_clear(void) {
+    if (meter.drawn) fputs("\r\033[K", stderr);
+    meter.drawn = false;
+}
+
+void fig__meter_draw(const char *format, ...) {
+    char line[LINE_MAX_BYTES];
+    if (!fig__meter_due()) return;
+    va_list args;
+    va_start(args, format);
+    fig__vformat(line, sizeof line, format, args);
+    va_end(args);
+    meter.last = fig__now();
+    if (!on_terminal()) {
+        fprintf(stderr, "%s\n", line);
+        return;
+    }
+    size_t width = terminal_width() - 1;
+    if (width < sizeof line) line[width] = 0; /* progress lines are ASCII */
+    fprintf(stderr, "\r\033[K%s", line);
+    fflush(stderr);
+    meter.drawn = true;
+}
+
+static void say(const char *format, va_list args) {
+    char line[4096];
+    fig__vformat(line, sizeof line, format, args);
+    fig__meter_clear();
+    fprintf(stderr, "%s\n", line);
+}
+
+void fig__meter_say(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+}
+
+void fig__meter_note(const char *format, ...) {
+    if (meter.quiet) return;
+    va_list args;
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+}
+
+void fig__meter_bytes(const char *what, uint64_t done, uint64_t total) {
+    char a[32], b[32], c[32], left[32];
+    double seconds = fig__now() - meter.started, rate = seconds > 0 ? (double)done / seconds : 0;
+    if (!fig__meter_due()) return;
+    fig__human_bytes((double)done, a);
+    fig__human_bytes(rate, c);
+    if (!total) {
+        fig__meter_draw("%s: %s, %s/s", what, a, c);
+        return;
+    }
+    fig__human_bytes((double)total, b);
+    fig__human_time(rate > 0 ? (double)(total - FIG_MIN(done, total)) / rate : -1, left);
+    fig__meter_draw("%s: %.0f %%, %s of %s, %s/s, %s left", what, 100.0 * (double)done / (double)total, a, b, c, left);
+}
+
+void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t total) {
+    (void)user;
+    if (!meter.stage || strcmp(meter.stage, stage) != 0) fig__meter_start(meter.quiet);
+    meter.stage = stage;
+    fig__meter_bytes(stage, done, total);
+}
+
+/* --- training ---------------------------------------------------------------------------------------------------*/
+
+/* The numbers of the last evaluation stay in view. */
+static double last_val_loss, last_val_bpb;
+
+static void draw_step(const fig_train_event *e) {
+    char val[64] = "", speed[32], memory[32], left[32], share[32] = "";
+    if (!fig__meter_due()) return;
+    if (last_val_loss > 0) snprintf(val, sizeof val, ", val %.4f (%.3f bpb)", last_val_loss, last_val_bpb);
+    if (e->mfu > 0) snprintf(share, sizeof share, ", %.0f %% of peak", 100 * e->mfu);
+    fig__meter_draw("step %lld/%lld, loss %.4f%s, %s tokens/s%s, %s, %s left", (long long)e->iter,
+                    (long long)e->max_iters, e->loss, val, fig__human_count(e->tok_per_sec, speed), share,
+                    fig__human_bytes((double)e->rss_bytes, memory), fig__human_time(e->seconds_left, left));
+}
+
+static void note_eval(const fig_train_event *e) {
+    last_val_loss = e->val_loss;
+    last_val_bpb = e->val_bpb;
+    bool best = e->val_loss <= e->best_val_loss;
+    fig__meter_note("step %lld/%lld: loss %.4f, validation %.4f, %.4f bits per byte%s", (long long)e->iter,
+                    (long long)e->max_iters, e->loss, e->val_loss, e->val_bpb, best ? ", the best so far" : "");
+}
+
+void fig__meter_train(const fig_train_event *e) {
+    switch (e->kind) {
+    case FIG_TRAIN_STEP: draw_step(e); break;
+    case FIG_TRAIN_EVAL: note_eval(e); break;
+    case FIG_TRAIN_NOTE: fig__meter_note("figment: note: %s", e->text); break;
+    case FIG_TRAIN_SAMPLE:
+    case FIG_TRAIN_CHECKPOINT: break; /* files in --out */
+    }
+}

@@ -1,0 +1,81 @@
+/* kernels/gemm.h: what the driver of matrix products (gemm.c) asks of a CPU level.
+ *
+ * Operands are packed so that the inner kernel reads straight on and needs no special case at the edges of K or N:
+ *
+ *     A   [row][K padded to k_step]                    rows as they are; read in place where they already look so
+ *     B   panels of nr columns, each [K padded / k_unit][nr][k_unit]; columns past n are zeros
+ *     acc panels of nr columns, each [row][nr], in real: sums that are parked between blocks of K
+ *
+ * k_unit is the number of consecutive k that one lane multiplies at once: 1 in real, 2 for pairs of bf16. */
+#ifndef FIG_GEMM_H
+#define FIG_GEMM_H
+#include "kernels/kernels.h"
+
+/* Packs `lanes` rows of A, or at most nr columns of B, from k to k_pad (zeros past k). */
+typedef struct figk_gemm_pack {
+    size_t lanes, k, k_pad;
+    const void *src;
+    fig_dtype type;
+    size_t ld;
+    bool k_major; /* src is stored [k][lane], else [lane][k] */
+    void *dst;
+    size_t dst_stride; /* of A: elements between rows */
+} figk_gemm_pack;
+
+/* acc[rows][nr] = A[rows][k] B[k][nr], or += when `more`, in the first `cols` columns at least. One chain of additions over
+ * k for each element; k is a multiple of k_step, or 0. */
+typedef struct figk_gemm_panel {
+    size_t rows, cols, k;
+    const void *a;
+    size_t a_stride;
+    const void *b;
+    void *acc;
+    bool more;
+} figk_gemm_panel;
+
+/* C[rows, cols] = alpha * acc + beta * C + bias, the columns being those of one row of acc. */
+typedef struct figk_gemm_store {
+    size_t rows, cols;
+    const void *acc;
+    size_t acc_stride;
+    void *c;
+    fig_dtype ct;
+    size_t ldc;
+    double alpha, beta;
+    const void *bias; /* or NULL */
+} figk_gemm_store;
+
+/* y[m][n] = x[m][k] W for few rows: real rows x, stored weights as they are. */
+typedef struct figk_gemm_decode {
+    size_t m, n, k;
+    const void *x;
+    size_t x_stride;
+    const void *w;
+    fig_dtype wt;
+    size_t ldw;
+    bool k_major; /* w is stored [k][n], else [n][k] */
+    void *y;
+    size_t y_stride;
+} figk_gemm_decode;
+
+struct figk_gemm_leaf {
+    fig_dtype real;      /* of acc, bias and decoding */
+    fig_dtype elem;      /* of packed operands */
+    size_t k_unit, k_step;
+    size_t nr;
+    size_t m_step;       /* tiles are cut at multiples of so many rows */
+    size_t mc, nc, kc;   /* the largest tile of C and the block of K between two visits to acc */
+    void (*pack_a)(const figk_gemm_pack *p);
+    void (*pack_b)(const figk_gemm_pack *p);
+    void (*panel)(const figk_gemm_panel *p);
+    void (*store)(const figk_gemm_store *p);
+    void (*decode)(const figk_gemm_decode *p); /* NULL where elem is not real */
+    double (*peak)(size_t n); /* multiplies in registers for n rounds; the number of operations done */
+};
+
+/* figk_gemm_run, _scratch and _workspace with a leaf of the caller's choice, for tests and measurements. */
+void fig__gemm_run(fig_context *fig, const figk_gemm_leaf *leaf, const figk_gemm *g);
+size_t fig__gemm_scratch(const figk_gemm_leaf *leaf, const figk_gemm *g);
+size_t fig__gemm_workspace(const figk_gemm_leaf *leaf, const figk_gemm *g);
+
+#endif

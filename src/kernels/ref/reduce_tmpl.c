@@ -1,0 +1,42 @@
+/* kernels/ref/reduce_tmpl.c: sums and maxima. */
+#include "real.h"
+
+void REF(sum)(size_t n, size_t inner, void *vy, const void *x, fig_dtype xt, size_t stride, bool accumulate) {
+    real *y = vy;
+    for (size_t j = 0; j < inner; j++) {
+        real sum = accumulate ? y[j] : 0;
+        for (size_t i = 0; i < n; i++) sum += ref_get(x, xt, i * stride + j);
+        y[j] = sum;
+    }
+}
+
+void REF(maximum)(size_t n, size_t inner, void *y, const void *x, fig_dtype xt, size_t stride) {
+    for (size_t j = 0; j < inner; j++) {
+        real largest = -INFINITY;
+        for (size_t i = 0; i < n; i++) {
+            real v = ref_get(x, xt, i * stride + j);
+            if (v > largest) largest = v;
+        }
+        ((real *)y)[j] = largest;
+    }
+}
+
+void REF(accumulate)(size_t n, void *y, const void *x, fig_dtype xt) {
+    for (size_t i = 0; i < n; i++) ((real *)y)[i] += ref_get(x, xt, i);
+}
+
+double REF(sumsq)(size_t n, const void *x, fig_dtype xt) { return REF(dot)(n, x, xt, x, xt); }
+
+double REF(dot)(size_t n, const void *x, fig_dtype xt, const void *y, fig_dtype yt) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)ref_get(x, xt, i) * (double)ref_get(y, yt, i);
+    return sum;
+}
+
+void REF(fill_reduce)(figk_table *t) {
+    t->sum = REF(sum);
+    t->maximum = REF(maximum);
+    t->accumulate = REF(accumulate);
+    t->sumsq = REF(sumsq);
+    t->dot = REF(dot);
+}

@@ -1,0 +1,37 @@
+/* kernels/ref/xent_tmpl.c: cross-entropy of logits with class numbers, and its gradient. */
+#include "real.h"
+
+void REF(xent_fwd)(size_t rows, size_t cols, size_t ld, const void *logits, fig_dtype xt, const int32_t *target,
+                   void *loss, void *lse) {
+    for (size_t r = 0; r < rows; r++) {
+        real m = -INFINITY, sum = 0;
+        for (size_t j = 0; j < cols; j++) {
+            real x = ref_get(logits, xt, r * ld + j);
+            if (x > m) m = x;
+        }
+        real shift = m > -INFINITY ? m : 0; /* as in softmax */
+        for (size_t j = 0; j < cols; j++) sum += m_exp(ref_get(logits, xt, r * ld + j) - shift);
+        real log_sum = m_log(sum) + shift;
+        ((real *)lse)[r] = log_sum;
+        ((real *)loss)[r] = target[r] < 0               ? 0
+                            : (size_t)target[r] >= cols ? R(NAN)
+                                                        : log_sum - ref_get(logits, xt, r * ld + (size_t)target[r]);
+    }
+}
+
+void REF(xent_bwd)(size_t rows, size_t cols, size_t ld, const void *logits, fig_dtype xt, const int32_t *target,
+                   const void *lse, const void *dloss, void *dlogits, fig_dtype yt) {
+    for (size_t r = 0; r < rows; r++) {
+        real log_sum = ((const real *)lse)[r], d = ((const real *)dloss)[r];
+        for (size_t j = 0; j < ld; j++) {
+            real p = j < cols && target[r] >= 0 ? m_exp(ref_get(logits, xt, r * ld + j) - log_sum) : 0;
+            real g = (int64_t)j == target[r] ? p - 1 : p;
+            ref_set(dlogits, yt, r * ld + j, j < cols && target[r] >= 0 ? g * d : 0);
+        }
+    }
+}
+
+void REF(fill_xent)(figk_table *t) {
+    t->xent_fwd = REF(xent_fwd);
+    t->xent_bwd = REF(xent_bwd);
+}

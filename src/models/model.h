@@ -1,0 +1,34 @@
+/* models/model.h: the private side of fig_model. */
+#ifndef FIG_MODEL_PRIVATE_H
+#define FIG_MODEL_PRIVATE_H
+#include <fig/model.h>
+#include "base/json.h"
+#include "base/options.h"
+#include "files/weights.h"
+#include "models/names.h"
+
+struct fig_model {
+    fig_context *ctx;
+    const fig_arch *arch;
+    void *config;       /* arch->config_size bytes */
+    fig__arena *arena;  /* texts of the config */
+    fig_model_options options;
+    fig_params *params;
+    fig_tokenizer *tokenizer;
+    fig__json *generation; /* defaults of sampling that came with the model, or NULL */
+    char *path;            /* where it was loaded from, or NULL */
+    bool shaped;
+};
+
+/* All settings as a flat object; a new value. */
+fig__json *fig__model_settings(const fig_model *m);
+fig_status fig__model_apply(fig_model *m, const fig__json *settings);
+/* Copies values from named tensors (foreign names by the architecture's table, else our own paths) into the store.
+ * Every parameter must be found and finite. */
+fig_status fig__model_take_weights(fig_model *m, const fig__weights *w);
+/* Defaults of sampling that came with the model ("temp", "top_k", ...), or NULL. */
+static inline const fig__json *fig__model_generation(const fig_model *m) { return m->generation; }
+/* Logits in real [rows, padded vocab] of hidden [.., c]. */
+fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head);
+
+#endif

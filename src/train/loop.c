@@ -1,0 +1,325 @@
+/* train/loop.c: the loop: steps, evaluations, samples, checkpoints, the log. */
+#include <math.h>
+#include <unistd.h>
+#include "train/train.h"
+
+#define MAX_SKIPPED 10 /* non-finite gradients in a row */
+
+/* --- one step ---------------------------------------------------------------------------------------------------*/
+
+typedef struct add_job { float *y; const float *x; size_t n; const figk_table *k; } add_job;
+#define ADD_TILE 65536
+static void add_tile(void *arg, size_t i, int thread) {
+    (void)thread;
+    const add_job *j = arg;
+    j->k->accumulate(FIG_MIN(ADD_TILE, j->n - i * ADD_TILE), j->y + i * ADD_TILE, j->x + i * ADD_TILE, FIG_F32);
+}
+static void add_block(fig_trainer *t, float *y, const float *x, size_t n) {
+    add_job j = {y, x, n, figk(t->ctx)};
+    fig__parallel(t->ctx, fig__ceil_div(n, ADD_TILE), add_tile, &j);
+}
+
+/* The gradient of a batch is a binary tree over its micro-batches, whatever runs them: like counting, a finished subtree
+ * waits at its level for its sibling. grads holds micro-batch i on entry and, after the last one, the whole sum. */
+static void tree_add(fig_trainer *t, int64_t i, bool last) {
+    size_t n;
+    float *grads = fig_params_grads(t->params, &n);
+    int level = 0;
+    for (; t->n_levels && level < t->n_levels && (last ? true : t->level_used[level]); level++) {
+        if (!t->level_used[level]) continue;
+        add_block(t, grads, t->levels[level], n);
+        t->level_used[level] = false;
+    }
+    (void)i;
+    if (last || !t->n_levels) return;
+    memcpy(t->levels[level], grads, n * sizeof *grads);
+    t->level_used[level] = true;
+}
+
+static fig_status read_batch(fig_trainer *t, float *count) {
+    int rows = (int)t->o.batch_size, total = rows * (int)t->o.grad_accum;
+    fig_batch_spec spec = {FIG_SPLIT_TRAIN, FIG_SAMPLER_RANDOM, (int)t->o.block_size, (uint64_t)t->o.seed};
+    uint64_t first = (uint64_t)t->p.iter * (uint64_t)total;
+    size_t n = (size_t)total * (size_t)t->o.block_size, valid = 0;
+    FIG_TRY(fig_dataset_batch(t->data, &spec, first, total, t->inputs, t->targets));
+    for (size_t i = 0; i < n; i++) valid += t->targets[i] >= 0;
+    *count = (float)valid;
+    t->p.n_tokens += valid;
+    return FIG_OK;
+}
+
+static fig_status micro_batch(fig_trainer *t, int64_t i, float count, double *loss) {
+    fig__network *n = &t->train;
+    size_t elems = (size_t)(t->o.batch_size * t->o.block_size);
+    memcpy(fig_plan_data(n->plan, n->in.tokens), t->inputs + (size_t)i * elems, elems * sizeof(int32_t));
+    memcpy(fig_plan_data(n->plan, n->targets), t->targets + (size_t)i * elems, elems * sizeof(int32_t));
+    int32_t *positions = fig_plan_data(n->plan, n->in.positions);
+    for (int64_t k = 0; k < t->o.block_size; k++) positions[k] = (int32_t)k;
+    *(float *)fig_plan_data(n->plan, n->count) = count;
+    fig_run_args args = {.seed = (uint64_t)t->o.seed, .step = (uint64_t)t->p.iter,
+                         .sample0 = (uint64_t)(t->p.iter * t->o.grad_accum + i) * (uint64_t)t->o.batch_size};
+    FIG_TRY(fig_plan_run(n->plan, &args));
+    *loss += (double)*(const float *)fig_plan_data(n->plan, n->loss);
+    return FIG_OK;
+}
+
+fig_status fig__train_step(fig_trainer *t, double *loss, double *norm) {
+    float count;
+    *loss = 0;
+    FIG_TRY(read_batch(t, &count));
+    for (int64_t i = 0; i < t->o.grad_accum; i++) {
+        FIG_TRY(micro_batch(t, i, count, loss));
+        tree_add(t, i, i + 1 == t->o.grad_accum);
+    }
+    *norm = sqrt(fig__grad_sumsq(t->opt));
+    return FIG_OK;
+}
+
+static double share_at(const fig_trainer *t) {
+    return fig__schedule(&t->o, t->p.iter, t->o.learning_rate > 0 ? FIG_MIN(1, t->o.min_lr / t->o.learning_rate) : 0);
+}
+
+/* A gradient that is not finite changes nothing but the count. */
+static fig_status update(fig_trainer *t, double norm, int *skipped_in_a_row) {
+    if (!isfinite(norm)) {
+        t->p.n_skipped++;
+        FIG_CHECK(t->ctx, ++*skipped_in_a_row < MAX_SKIPPED, FIG_ERR_NONFINITE,
+                  "the gradient was not finite %d times in a row at step %lld; lower --learning_rate or try --dtype float32", MAX_SKIPPED,
+                  (long long)t->p.iter);
+        return FIG_OK;
+    }
+    *skipped_in_a_row = 0;
+    double clip = t->o.grad_clip > 0 && norm > t->o.grad_clip ? t->o.grad_clip / norm : 1;
+    fig__optimizer_step(t->opt, t->p.iter + 1 - (int64_t)t->p.n_skipped, share_at(t), clip);
+    return FIG_OK;
+}
+
+/* --- events and the log -----------------------------------------------------------------------------------------*/
+
+static void emit(fig_trainer *t, fig_train_event e) {
+    e.iter = t->p.iter;
+    e.max_iters = t->o.max_iters;
+    e.best_val_loss = t->p.best_val_loss;
+    e.num_tokens = t->p.n_tokens;
+    e.rss_bytes = fig__rss_bytes();
+    e.elapsed = t->p.seconds;
+    e.seconds_left = t->p.iter > 0 ? t->p.seconds / (double)t->p.iter * (double)(t->o.max_iters - t->p.iter) : 0;
+    if (t->on_event) t->on_event(t->user, &e);
+}
+
+static void log_number(fig_trainer *t, const char *key, double v) {
+    if (isfinite(v)) fprintf(t->log, ", \"%s\": %.9g", key, v);
+    else fprintf(t->log, ", \"%s\": null", key);
+}
+static fig_status log_end(fig_trainer *t) {
+    fprintf(t->log, ", \"num_tokens\": %llu, \"peak_rss_mb\": %llu}\n", (unsigned long long)t->p.n_tokens,
+            (unsigned long long)(fig__rss_peak_bytes() >> 20));
+    FIG_CHECK(t->ctx, !fflush(t->log) && !ferror(t->log), FIG_ERR_IO, "%s/log.jsonl: writing failed; is the disk full?", t->o.out_dir);
+    t->p.log_bytes = (uint64_t)ftell(t->log);
+    return FIG_OK;
+}
+
+static fig_status log_step(fig_trainer *t, double loss, double norm, double seconds, int64_t steps) {
+    double tokens = (double)(t->o.grad_accum * t->o.batch_size * t->o.block_size) * (double)steps, rate = tokens / fmax(seconds, 1e-9);
+    double mfu = t->peak_flops > 0 ? rate * fig__flops_per_token(t) / t->peak_flops : NAN, lr = t->o.learning_rate * share_at(t);
+    fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
+    log_number(t, "loss", loss);
+    log_number(t, "grad_norm", norm);
+    log_number(t, "learning_rate", lr);
+    log_number(t, "tok_per_sec", rate);
+    log_number(t, "mfu", mfu);
+    FIG_TRY(log_end(t));
+    emit(t, (fig_train_event){.kind = FIG_TRAIN_STEP, .loss = loss, .grad_norm = norm, .learning_rate = lr, .tok_per_sec = rate, .mfu = mfu,
+                              .val_loss = t->p.val_loss, .val_bpb = t->p.val_bpb});
+    return FIG_OK;
+}
+
+/* On resume the log is cut back to what it was at the checkpoint. */
+static fig_status open_log(fig_trainer *t) {
+    char path[3200];
+    snprintf(path, sizeof path, "%s/log.jsonl", t->o.out_dir);
+    FIG_TRY(fig__mkdirs(t->ctx, t->o.out_dir));
+    t->log = fopen(path, t->p.iter ? "r+" : "w");
+    FIG_CHECK(t->ctx, t->log, FIG_ERR_IO, "%s: cannot be written", path);
+    FIG_CHECK(t->ctx, !ftruncate(fileno(t->log), (off_t)t->p.log_bytes) && !fseek(t->log, (long)t->p.log_bytes, SEEK_SET), FIG_ERR_IO,
+              "%s: cannot be cut back", path);
+    return FIG_OK;
+}
+
+/* --- samples ----------------------------------------------------------------------------------------------------*/
+
+typedef struct writing { fig__buf *texts; } writing;
+static bool keep_text(void *user, int64_t sample, const char *text, size_t len, bool done, const char *stop) {
+    (void)done, (void)stop;
+    return fig__buf_add(&((writing *)user)->texts[sample], text, len) == FIG_OK;
+}
+
+static fig_status write_samples(fig_trainer *t, fig__buf *texts) {
+    const char *prompt = t->o.sample_prompt ? t->o.sample_prompt : "";
+    fig_generate_options o;
+    writing w = {texts};
+    fig_generate_defaults(&o);
+    o.max_tokens = t->o.sample_tokens;
+    o.num_samples = t->o.sample_count;
+    o.temp = t->o.sample_temp;
+    o.seed = t->o.seed;
+    o.top_k = 0;
+    o.top_p = 1;
+    o.min_p = 0;
+    return fig_generate(t->gen, prompt, strlen(prompt), &o, keep_text, &w, NULL);
+}
+
+static fig_status save_samples(fig_trainer *t, fig__buf *texts, fig__buf *all) {
+    char path[3200];
+    snprintf(path, sizeof path, "%s/samples", t->o.out_dir);
+    FIG_TRY(fig__mkdirs(t->ctx, path));
+    snprintf(path, sizeof path, "%s/samples/step-%09lld.txt", t->o.out_dir, (long long)t->p.iter);
+    for (int64_t i = 0; i < t->o.sample_count; i++) {
+        if (i) FIG_TRY(fig__buf_adds(all, "\n---\n"));
+        if (t->o.sample_prompt) FIG_TRY(fig__buf_adds(all, t->o.sample_prompt));
+        FIG_TRY(fig__buf_add(all, fig__buf_str(&texts[i]), texts[i].len));
+    }
+    FIG_TRY(fig__buf_addc(all, '\n'));
+    return fig__file_write(t->ctx, path, fig__buf_str(all), all->len);
+}
+
+static fig_status sample(fig_trainer *t) {
+    if (!t->gen) return FIG_OK;
+    fig__buf *texts = FIG_NEW_N(t->ctx, fig__buf, (size_t)t->o.sample_count + 1), *all = texts + t->o.sample_count;
+    if (!texts) return FIG_ERR_NOMEM;
+    for (int64_t i = 0; i <= t->o.sample_count; i++) fig__buf_init(&texts[i], t->ctx, 64u << 20);
+    fig__optimizer_swap_ema(t->opt);
+    fig_status status = write_samples(t, texts);
+    fig__optimizer_swap_ema(t->opt);
+    if (!status) status = save_samples(t, texts, all);
+    if (!status) emit(t, (fig_train_event){.kind = FIG_TRAIN_SAMPLE, .text = fig__buf_str(all)});
+    for (int64_t i = 0; i <= t->o.sample_count; i++) fig__buf_deinit(&texts[i]);
+    fig__free(t->ctx, texts);
+    return status;
+}
+
+/* --- evaluations and checkpoints --------------------------------------------------------------------------------*/
+
+static fig_status save_model(fig_trainer *t) {
+    fig__optimizer_swap_ema(t->opt);
+    fig_status status = fig_model_save(t->model, t->o.out_dir, t->o.save_dtype ? FIG_BF16 : FIG_F32);
+    fig__optimizer_swap_ema(t->opt);
+    return status;
+}
+
+static fig_status evaluate(fig_trainer *t) {
+    FIG_TRY(fig__evaluate(t, &t->p.val_loss, &t->p.val_bpb));
+    bool first = t->p.best_iter < 0, best = first || t->p.val_loss < t->p.best_val_loss || isnan(t->p.val_loss);
+    fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
+    log_number(t, "val_loss", t->p.val_loss);
+    log_number(t, "val_bpb", t->p.val_bpb);
+    FIG_TRY(log_end(t));
+    t->p.evals_without_best = best ? 0 : t->p.evals_without_best + 1;
+    if (best) {
+        t->p.best_val_loss = t->p.val_loss;
+        t->p.best_iter = t->p.iter;
+    }
+    emit(t, (fig_train_event){.kind = FIG_TRAIN_EVAL, .loss = t->p.loss, .val_loss = t->p.val_loss, .val_bpb = t->p.val_bpb});
+    if (best) FIG_TRY(save_model(t));
+    return sample(t);
+}
+
+static fig_status checkpoint(fig_trainer *t) {
+    char *path = NULL;
+    FIG_TRY(fig__checkpoint_save(t, &path));
+    emit(t, (fig_train_event){.kind = FIG_TRAIN_CHECKPOINT, .text = path});
+    fig__free(t->ctx, path);
+    return FIG_OK;
+}
+
+static bool due(int64_t interval, int64_t iter) { return interval > 0 && iter % interval == 0; }
+
+/* --- the run ----------------------------------------------------------------------------------------------------*/
+
+/* As many steps as fit into the minutes, evaluations included. */
+static fig_status fit_to_minutes(fig_trainer *t) {
+    fig_train_plan plan;
+    double start = fig__now(), unused;
+    if (t->o.minutes <= 0) return FIG_OK;
+    FIG_TRY(fig__evaluate(t, &unused, &unused));
+    double eval = fig__now() - start;
+    start = fig__now();
+    fig__progress keep = t->p;
+    FIG_TRY(fig_trainer_plan(t, true, &plan));
+    t->p = keep;
+    int64_t evals = 5; /* at a quarter each, and the start */
+    double budget = t->o.minutes * 60 * 0.93 - (double)evals * eval * 1.5;
+    t->o.max_iters = FIG_MAX(20, (int64_t)(budget / plan.seconds_per_iter));
+    t->o.eval_interval = t->o.checkpoint_interval = FIG_MAX(5, (t->o.max_iters + 3) / 4);
+    t->o.warmup_iters = FIG_MIN(t->o.warmup_iters, t->o.max_iters / 10);
+    return FIG_OK;
+}
+
+static fig_status run_steps(fig_trainer *t, bool *early) {
+    int skipped = 0;
+    double norm = 0, since = fig__now();
+    int64_t logged_at = t->p.iter;
+    while (t->p.iter < t->o.max_iters) {
+        if (fig_cancelled(t->ctx)) {
+            FIG_TRY(checkpoint(t));
+            return FIG_FAIL(t->ctx, FIG_ERR_CANCELLED, "interrupted at step %lld; go on with --resume", (long long)t->p.iter);
+        }
+        double start = fig__now();
+        FIG_TRY(fig__train_step(t, &t->p.loss, &norm));
+        FIG_TRY(update(t, norm, &skipped));
+        t->p.iter++;
+        t->p.seconds += fig__now() - start;
+        bool last = t->p.iter == t->o.max_iters;
+        if (due(t->o.log_interval, t->p.iter) || last) {
+            FIG_TRY(log_step(t, t->p.loss, norm, fig__now() - since, t->p.iter - logged_at));
+            since = fig__now();
+            logged_at = t->p.iter;
+        }
+        if (due(t->o.eval_interval, t->p.iter) || last) FIG_TRY(evaluate(t));
+        *early = t->o.patience > 0 && t->p.evals_without_best >= t->o.patience;
+        if (due(t->o.checkpoint_interval, t->p.iter) || last || *early) FIG_TRY(checkpoint(t));
+        if (due(t->o.eval_interval, t->p.iter) || due(t->o.checkpoint_interval, t->p.iter)) {
+            since = fig__now();
+            logged_at = t->p.iter;
+        }
+        if (*early) return FIG_OK;
+    }
+    return FIG_OK;
+}
+
+static fig_status begin(fig_trainer *t, bool *found) {
+    *found = false;
+    t->p = (fig__progress){.best_iter = -1, .best_val_loss = INFINITY, .val_loss = NAN, .val_bpb = NAN};
+    FIG_TRY(fig__trainer_ready(t));
+    if (t->o.resume) FIG_TRY(fig__checkpoint_load(t, found));
+    if (*found && t->o.minutes > 0) t->o.max_iters = t->p.max_iters; /* measured when the run began */
+    if (!*found) FIG_TRY(fit_to_minutes(t));
+    return FIG_OK;
+}
+
+fig_status fig_trainer_run(fig_trainer *t, fig_train_fn *on_event, void *user, fig_train_report *report) {
+    bool found, early = false;
+    t->on_event = on_event;
+    t->user = user;
+    *report = (fig_train_report){0};
+    FIG_TRY(begin(t, &found));
+    report->already_done = found && t->p.iter >= t->o.max_iters;
+    fig_status status = FIG_OK;
+    if (!report->already_done) {
+        t->peak_flops = figk_peak_flops(t->ctx, fig_model_dtype(t->model), fig_n_threads(t->ctx));
+        FIG_TRY(open_log(t));
+        if (!found) status = evaluate(t);
+        if (!status) status = run_steps(t, &early);
+    }
+    report->iters = t->p.iter;
+    report->loss = t->p.loss;
+    report->val_loss = t->p.val_loss;
+    report->val_bpb = t->p.val_bpb;
+    report->best_val_loss = t->p.best_val_loss;
+    report->best_iter = t->p.best_iter;
+    report->n_skipped = t->p.n_skipped;
+    report->stopped_early = early;
+    report->cancelled = status == FIG_ERR_CANCELLED;
+    report->params_hash = fig_params_hash(t->params);
+    return status;
+}

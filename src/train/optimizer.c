@@ -1,0 +1,298 @@
+/* train/optimizer.c: SGD, AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024). Masters, gradients and moments
+ * are flat blocks of one layout; an update is one sweep over fixed tiles of them, all parameters together. */
+#include <math.h>
+#include "train/train.h"
+
+#define TILE 32768
+
+typedef struct tile { /* of one parameter */
+    const fig_param_info *p;
+    size_t first, n;
+} tile;
+
+struct fig__optimizer {
+    fig_context *ctx;
+    fig_params *params;
+    fig_train_options o;
+    fig_param_info *info; /* trainable ones only */
+    size_t n_info;
+    int *kind;            /* fig_optimizer_kind of each */
+    struct { tile *data; size_t n, cap; } tiles;
+    float *grads, *first, *second, *ema; /* second: AdamW only */
+    size_t n_flat;
+    double *partial;      /* of each fixed piece of the flat gradient */
+    float *work;          /* Muon: four matrices of the largest size */
+    void *gemm_workspace;
+    size_t largest;
+    /* of the current step */
+    double lr_share, grad_scale;
+    int64_t t;
+};
+
+/* Muon is for matrices inside the network; tables at its ends take AdamW. */
+static bool is_inner_matrix(const fig_param_info *p) {
+    static const char *const ends[] = {"embed", "pos", "head"};
+    if (p->ndim != 2) return false;
+    for (size_t i = 0; i < FIG_COUNT(ends); i++)
+        if (!strncmp(p->path, ends[i], strlen(ends[i]))) return false;
+    return true;
+}
+
+static int kind_of(const fig_param_info *p, const fig_train_options *o) {
+    int kind = p->optimizer >= 0 ? p->optimizer : o->optimizer;
+    return kind == FIG_MUON && !is_inner_matrix(p) ? FIG_ADAMW : kind;
+}
+
+/* --- Muon: the momentum, made orthogonal by five Newton-Schulz steps --------------------------------------------*/
+
+typedef struct matrix_sizes { size_t rows, cols; } matrix_sizes; /* rows <= cols */
+static matrix_sizes wide(const fig_param_info *p) {
+    return (matrix_sizes){FIG_MIN(p->shape[0], p->shape[1]), FIG_MAX(p->shape[0], p->shape[1])};
+}
+
+static figk_gemm product(size_t m, size_t n, size_t k, const float *a, const float *b, bool b_trans, float *c, double alpha, double beta) {
+    return (figk_gemm){.m = m, .n = n, .k = k, .batch = 1, .a = a, .at = FIG_F32, .lda = k, .b = b, .bt = FIG_F32, .b_trans = b_trans,
+                       .ldb = b_trans ? k : n, .c = c, .ct = FIG_F32, .ldc = n, .alpha = alpha, .beta = beta};
+}
+
+static void multiply(fig__optimizer *opt, figk_gemm g) {
+    g.workspace = opt->gemm_workspace;
+    figk_gemm_run(opt->ctx, &g);
+}
+
+/* X (rows <= cols) towards U V^T: X <- aX + (bA + cA^2) X with A = X X^T; the quintic's coefficients are Jordan's. */
+static void orthogonalise(fig__optimizer *opt, float *x, size_t r, size_t c, float *a, float *b, float *y) {
+    static const double ka = 3.4445, kb = -4.7750, kc = 2.0315;
+    for (int i = 0; i < 5; i++) {
+        multiply(opt, product(r, r, c, x, x, true, a, 1, 0));
+        memcpy(b, a, r * r * sizeof *a);
+        multiply(opt, product(r, r, r, a, a, false, b, kc, kb));
+        memcpy(y, x, r * c * sizeof *x);
+        multiply(opt, product(r, c, r, b, x, false, y, 1, ka));
+        memcpy(x, y, r * c * sizeof *x);
+    }
+}
+
+static void muon_update(fig__optimizer *opt, const fig_param_info *p) {
+    const figk_table *k = figk(opt->ctx);
+    matrix_sizes s = wide(p);
+    size_t n = p->numel;
+    float *g = opt->grads + p->flat_offset, *v = opt->first + p->flat_offset, *w = p->data;
+    float *x = opt->work, *y = x + opt->largest, *a = y + opt->largest, *b = a + opt->largest;
+    float mu = (float)opt->o.muon_momentum;
+    k->axpby(n, (float)opt->grad_scale, g, mu, v);      /* v = mu v + g */
+    memcpy(y, v, n * sizeof *v);
+    k->axpby(n, (float)opt->grad_scale, g, mu, y);      /* Nesterov: g + mu v */
+    bool turn = p->shape[0] > p->shape[1];
+    if (turn) k->transpose(p->shape[0], p->shape[1], x, p->shape[0], y, p->shape[1], sizeof(float));
+    else memcpy(x, y, n * sizeof *y);
+    double norm = sqrt(k->sumsq(n, x, FIG_F32)) + 1e-7;
+    k->axpby(n, 0, x, (float)(1 / norm), x);
+    orthogonalise(opt, x, s.rows, s.cols, a, b, y);
+    if (turn) {
+        k->transpose(p->shape[1], p->shape[0], y, p->shape[1], x, p->shape[0], sizeof(float));
+        x = y;
+    }
+    double lr = opt->o.muon_lr * opt->lr_share * p->lr_scale, decay = p->weight_decay >= 0 ? p->weight_decay : opt->o.weight_decay;
+    double shape = sqrt(fmax(1, (double)p->shape[0] / (double)p->shape[1]));
+    k->axpby(n, (float)(-lr * shape), x, (float)(1 - lr * decay), w);
+    if (opt->ema) k->axpby(n, (float)(1 - opt->o.ema_decay), w, (float)opt->o.ema_decay, opt->ema + p->flat_offset);
+    if (p->copy) figk_convert(opt->ctx, n, p->copy, FIG_BF16, w, FIG_F32);
+}
+
+/* --- AdamW and SGD, tile by tile --------------------------------------------------------------------------------*/
+
+static double decay_of(const fig__optimizer *opt, const fig_param_info *p) {
+    return p->weight_decay >= 0 ? p->weight_decay : p->ndim >= 2 ? opt->o.weight_decay : 0;
+}
+
+static void adamw_tile(fig__optimizer *opt, const tile *t) {
+    size_t at = t->p->flat_offset + t->first;
+    const fig_train_options *o = &opt->o;
+    figk_adamw_args a = {.n = t->n, .p = (float *)t->p->data + t->first, .g = opt->grads + at, .m = opt->first + at, .v = opt->second + at,
+                         .copy = t->p->copy ? (uint16_t *)t->p->copy + t->first : NULL, .copy_type = FIG_BF16,
+                         .ema = opt->ema ? opt->ema + at : NULL, .grad_scale = (float)opt->grad_scale,
+                         .lr = (float)(o->learning_rate * opt->lr_share * t->p->lr_scale), .beta1 = (float)o->beta1, .beta2 = (float)o->beta2,
+                         .eps = (float)o->epsilon, .weight_decay = (float)decay_of(opt, t->p),
+                         .bias1 = (float)(1 - pow(o->beta1, (double)opt->t)), .bias2 = (float)(1 - pow(o->beta2, (double)opt->t)),
+                         .ema_decay = (float)o->ema_decay};
+    figk(opt->ctx)->adamw(&a);
+}
+
+static void sgd_tile(fig__optimizer *opt, const tile *t) {
+    size_t at = t->p->flat_offset + t->first;
+    const fig_train_options *o = &opt->o;
+    float *p = (float *)t->p->data + t->first;
+    figk(opt->ctx)->sgd(t->n, p, opt->grads + at, opt->first + at, (float)opt->grad_scale, (float)(o->learning_rate * opt->lr_share * t->p->lr_scale),
+                        (float)o->momentum, (float)decay_of(opt, t->p), false, t->p->copy ? (uint16_t *)t->p->copy + t->first : NULL, FIG_BF16);
+    if (opt->ema) figk(opt->ctx)->axpby(t->n, (float)(1 - o->ema_decay), p, (float)o->ema_decay, opt->ema + at);
+}
+
+static void update_tile(void *arg, size_t i, int thread) {
+    (void)thread;
+    fig__optimizer *opt = arg;
+    const tile *t = &opt->tiles.data[i];
+    if (opt->kind[t->p - opt->info] == FIG_SGD) sgd_tile(opt, t);
+    else adamw_tile(opt, t);
+}
+
+void fig__optimizer_step(fig__optimizer *opt, int64_t t, double lr_share, double grad_scale) {
+    opt->t = t;
+    opt->lr_share = lr_share;
+    opt->grad_scale = grad_scale;
+    fig__parallel(opt->ctx, opt->tiles.n, update_tile, opt);
+    for (size_t i = 0; i < opt->n_info; i++)
+        if (opt->kind[i] == FIG_MUON) muon_update(opt, &opt->info[i]);
+}
+
+/* --- the gradient's norm ----------------------------------------------------------------------------------------*/
+
+static void sumsq_tile(void *arg, size_t i, int thread) {
+    (void)thread;
+    fig__optimizer *opt = arg;
+    opt->partial[i] = figk(opt->ctx)->sumsq(FIG_MIN(TILE, opt->n_flat - i * TILE), opt->grads + i * TILE, FIG_F32);
+}
+double fig__grad_sumsq(fig__optimizer *opt) {
+    size_t n = fig__ceil_div(opt->n_flat, TILE);
+    double sum = 0;
+    fig__parallel(opt->ctx, n, sumsq_tile, opt);
+    for (size_t i = 0; i < n; i++) sum += opt->partial[i];
+    return sum;
+}
+
+/* --- making -----------------------------------------------------------------------------------------------------*/
+
+static size_t padded(size_t n) { return fig__round_up(n, 16); }
+
+static bool any_kind(const fig_params *params, const fig_train_options *o, int kind, size_t *largest) {
+    bool any = false;
+    *largest = 0;
+    for (size_t i = 0; i < fig_params_count(params); i++) {
+        fig_param_info p = fig_params_at(params, i);
+        if (!p.trainable || kind_of(&p, o) != kind) continue;
+        any = true;
+        *largest = FIG_MAX(*largest, padded(p.numel));
+    }
+    return any;
+}
+
+static size_t flat_size(const fig_params *params) {
+    size_t n = 0;
+    for (size_t i = 0; i < fig_params_count(params); i++) {
+        fig_param_info p = fig_params_at(params, i);
+        if (p.trainable) n += padded(p.numel);
+    }
+    return n;
+}
+
+static figk_gemm largest_product(fig_param_info p) {
+    matrix_sizes s = wide(&p);
+    return product(s.rows, s.cols, s.rows, NULL, NULL, false, NULL, 1, 1);
+}
+
+static size_t muon_workspace(fig_context *ctx, const fig_params *params, const fig_train_options *o, size_t *scratch) {
+    size_t most = 0;
+    *scratch = 0;
+    for (size_t i = 0; i < fig_params_count(params); i++) {
+        fig_param_info p = fig_params_at(params, i);
+        if (!p.trainable || kind_of(&p, o) != FIG_MUON) continue;
+        matrix_sizes s = wide(&p);
+        figk_gemm g[3] = {largest_product(p), product(s.rows, s.rows, s.cols, NULL, NULL, true, NULL, 1, 0),
+                          product(s.rows, s.rows, s.rows, NULL, NULL, false, NULL, 1, 1)};
+        for (int k = 0; k < 3; k++) {
+            most = FIG_MAX(most, figk_gemm_workspace(ctx, &g[k]));
+            *scratch = FIG_MAX(*scratch, figk_gemm_scratch(ctx, &g[k]));
+        }
+    }
+    return most;
+}
+
+size_t fig__optimizer_bytes(const fig_params *params, const fig_train_options *o) {
+    size_t n = flat_size(params), largest, unused;
+    size_t blocks = 1 + any_kind(params, o, FIG_ADAMW, &unused) + (o->ema_decay > 0);
+    bool muon = any_kind(params, o, FIG_MUON, &largest);
+    return blocks * n * sizeof(float) + (muon ? 4 * largest * sizeof(float) : 0);
+}
+
+static fig_status make_tiles(fig__optimizer *opt) {
+    size_t n = fig_params_count(opt->params);
+    opt->info = FIG_NEW_N(opt->ctx, fig_param_info, n + 1);
+    opt->kind = FIG_NEW_N(opt->ctx, int, n + 1);
+    if (!opt->info || !opt->kind) return FIG_ERR_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        fig_param_info p = fig_params_at(opt->params, i);
+        if (!p.trainable) continue;
+        opt->kind[opt->n_info] = kind_of(&p, &opt->o);
+        opt->info[opt->n_info++] = p;
+    }
+    for (size_t i = 0; i < opt->n_info; i++)
+        for (size_t at = 0; opt->kind[i] != FIG_MUON && at < opt->info[i].numel; at += TILE) {
+            tile t = {&opt->info[i], at, FIG_MIN(TILE, opt->info[i].numel - at)};
+            FIG_TRY(FIG_PUSH(opt->ctx, &opt->tiles, t));
+        }
+    return FIG_OK;
+}
+
+static fig_status make_blocks(fig__optimizer *opt) {
+    size_t n = opt->n_flat, unused, scratch;
+    fig_context *ctx = opt->ctx;
+    bool adam = any_kind(opt->params, &opt->o, FIG_ADAMW, &unused), muon = any_kind(opt->params, &opt->o, FIG_MUON, &opt->largest);
+    size_t work = muon ? muon_workspace(ctx, opt->params, &opt->o, &scratch) : 0;
+    opt->partial = FIG_NEW_N(ctx, double, fig__ceil_div(n, TILE) + 1);
+    opt->first = FIG_NEW_N(ctx, float, n + 1);
+    opt->second = adam ? FIG_NEW_N(ctx, float, n + 1) : NULL;
+    opt->ema = opt->o.ema_decay > 0 ? FIG_NEW_N(ctx, float, n + 1) : NULL;
+    opt->work = muon ? FIG_NEW_N(ctx, float, 4 * opt->largest) : NULL;
+    opt->gemm_workspace = work ? fig__alloc(ctx, work) : NULL;
+    if (!opt->partial || !opt->first || (adam && !opt->second) || (opt->o.ema_decay > 0 && !opt->ema) || (muon && !opt->work) ||
+        (work && !opt->gemm_workspace))
+        return FIG_ERR_NOMEM;
+    for (size_t i = 0; opt->ema && i < opt->n_info; i++)
+        memcpy(opt->ema + opt->info[i].flat_offset, opt->info[i].data, opt->info[i].numel * sizeof(float));
+    return muon ? fig__scratch_reserve(ctx, scratch) : FIG_OK;
+}
+
+fig_status fig__optimizer_new(fig_context *ctx, fig_params *params, const fig_train_options *o, fig__optimizer **out) {
+    *out = NULL;
+    fig__optimizer *opt = FIG_NEW(ctx, fig__optimizer);
+    if (!opt) return FIG_ERR_NOMEM;
+    *opt = (fig__optimizer){.ctx = ctx, .params = params, .o = *o};
+    opt->grads = fig_params_grads(params, &opt->n_flat);
+    fig_status status = make_tiles(opt);
+    if (!status) status = make_blocks(opt);
+    if (status) {
+        fig__optimizer_free(opt);
+        return status;
+    }
+    *out = opt;
+    return FIG_OK;
+}
+
+void fig__optimizer_free(fig__optimizer *opt) {
+    if (!opt) return;
+    fig_context *ctx = opt->ctx;
+    void *all[] = {opt->info, opt->kind, opt->tiles.data, opt->first, opt->second, opt->ema, opt->partial, opt->work, opt->gemm_workspace};
+    for (size_t i = 0; i < FIG_COUNT(all); i++) fig__free(ctx, all[i]);
+    fig__free(ctx, opt);
+}
+
+size_t fig__optimizer_state(fig__optimizer *opt, fig__flat *out, size_t max) {
+    fig__flat all[] = {{"first_moment", opt->first}, {"second_moment", opt->second}, {"ema", opt->ema}};
+    size_t n = 0;
+    for (size_t i = 0; i < FIG_COUNT(all) && n < max; i++)
+        if (all[i].data) out[n++] = all[i];
+    return n;
+}
+
+void fig__optimizer_swap_ema(fig__optimizer *opt) {
+    if (!opt->ema) return;
+    for (size_t i = 0; i < opt->n_info; i++) {
+        float *a = opt->info[i].data, *b = opt->ema + opt->info[i].flat_offset;
+        for (size_t k = 0; k < opt->info[i].numel; k++) {
+            float x = a[k];
+            a[k] = b[k];
+            b[k] = x;
+        }
+    }
+    fig_params_sync(opt->params);
+}
