@@ -6,9 +6,11 @@
  *     ./a.out [threads] [seconds per line]        FIG_CPU= as everywhere */
 #include "kernels/kernels.h"
 #include <stdio.h>
-#include <stdlib.h>
 
-typedef struct shape { size_t batch, n_head, time, head_dim; double dropout; } shape;
+typedef struct shape {
+    size_t batch, n_head, time, head_dim;
+    double dropout;
+} shape;
 
 static const shape shapes[] = {
     {16, 6, 256, 64, 0}, {16, 6, 256, 64, 0.2}, {4, 12, 1024, 64, 0}, {12, 4, 64, 32, 0}, {2, 8, 1024, 128, 0},
@@ -50,10 +52,22 @@ static void set_strides(figk_attn *a) {
 static void bench_shape(fig_context *fig, const shape *s, fig_dtype type, double peak, double seconds) {
     size_t model = s->n_head * s->head_dim, n = s->batch * s->time * model, size = fig_dtype_size(type);
     char *qkv = filled(fig, 3 * n, type), *d_qkv = filled(fig, 3 * n, type);
-    figk_attn a = {.n_batch = s->batch, .n_head = s->n_head, .n_kv_head = s->n_head, .head_dim = s->head_dim,
-                   .q_max = s->time, .kv_max = s->time, .type = type, .scale = 0.125, .causal = true,
-                   .dropout = s->dropout, .q = qkv, .k = qkv + model * size, .v = qkv + 2 * model * size,
-                   .dq = d_qkv, .dk = d_qkv + model * size, .dv = d_qkv + 2 * model * size};
+    figk_attn a = {.n_batch = s->batch,
+                   .n_head = s->n_head,
+                   .n_kv_head = s->n_head,
+                   .head_dim = s->head_dim,
+                   .q_max = s->time,
+                   .kv_max = s->time,
+                   .type = type,
+                   .scale = 0.125,
+                   .causal = true,
+                   .dropout = s->dropout,
+                   .q = qkv,
+                   .k = qkv + model * size,
+                   .v = qkv + 2 * model * size,
+                   .dq = d_qkv,
+                   .dk = d_qkv + model * size,
+                   .dv = d_qkv + 2 * model * size};
     a.o = filled(fig, n, type), a.d_o = filled(fig, n, type);
     a.lse = fig__alloc(fig, s->batch * s->n_head * s->time * sizeof(float));
     set_strides(&a);
@@ -78,9 +92,19 @@ static void bench_decode(fig_context *fig, fig_dtype type, size_t n_head, double
     const void **k_blocks = fig__alloc(fig, BATCH * BLOCKS * sizeof(void *));
     const void **v_blocks = fig__alloc(fig, BATCH * BLOCKS * sizeof(void *));
     for (size_t i = 0; i < BATCH * BLOCKS; i++) k_blocks[i] = k + i * block * size, v_blocks[i] = v + i * block * size;
-    figk_attn a = {.n_batch = BATCH, .n_head = n_head, .n_kv_head = KV_HEADS, .head_dim = DIM, .q_max = 1, .kv_max = TIME,
-                   .type = type, .scale = 0.125, .causal = true, .k_blocks = k_blocks, .v_blocks = v_blocks,
-                   .blocks_max = BLOCKS, .block_len = BLOCK};
+    figk_attn a = {.n_batch = BATCH,
+                   .n_head = n_head,
+                   .n_kv_head = KV_HEADS,
+                   .head_dim = DIM,
+                   .q_max = 1,
+                   .kv_max = TIME,
+                   .type = type,
+                   .scale = 0.125,
+                   .causal = true,
+                   .k_blocks = k_blocks,
+                   .v_blocks = v_blocks,
+                   .blocks_max = BLOCKS,
+                   .block_len = BLOCK};
     void *q = filled(fig, BATCH * n_head * DIM, type), *o = filled(fig, BATCH * n_head * DIM, type);
     float *lse = fig__alloc(fig, BATCH * n_head * sizeof(float));
     a.q = q, a.o = o, a.lse = lse;
@@ -88,16 +112,19 @@ static void bench_decode(fig_context *fig, fig_dtype type, size_t n_head, double
     a.k_stride[1] = a.v_stride[1] = KV_HEADS * DIM, a.k_stride[2] = a.v_stride[2] = DIM;
     fig__scratch_reserve(fig, figk_attention_scratch(fig, &a, false));
     double time = best_time(fig, &a, figk_attention_forward, seconds);
-    printf("%-8s decode, %d x %d keys of %d in %d heads, %2zu query heads: %8.3f ms, %5.1f GB/s\n", fig_dtype_name(type),
-           BATCH, TIME, DIM, KV_HEADS, n_head, time * 1e3, (double)(2 * n * size) / time * 1e-9);
+    printf("%-8s decode, %d x %d keys of %d in %d heads, %2zu query heads: %8.3f ms, %5.1f GB/s\n",
+           fig_dtype_name(type), BATCH, TIME, DIM, KV_HEADS, n_head, time * 1e3, (double)(2 * n * size) / time * 1e-9);
     void *all[] = {k, v, k_blocks, v_blocks, q, o, lse};
     for (size_t i = 0; i < FIG_COUNT(all); i++) fig__free(fig, all[i]);
 }
 
 int main(int argc, char **argv) {
     fig_context *fig;
-    fig_context_options options = {.n_threads = argc > 1 ? atoi(argv[1]) : 0};
-    double seconds = argc > 2 ? atof(argv[2]) : 0.3;
+    int64_t n_threads = 0;
+    double seconds = 0.3;
+    if (argc > 1 && !fig__parse_int(argv[1], &n_threads)) return 2;
+    if (argc > 2 && !fig__parse_real(argv[2], &seconds)) return 2;
+    fig_context_options options = {.n_threads = (int)n_threads};
     if (fig_context_new(&options, &fig)) return 1;
     fig_dtype types[] = {FIG_F32, FIG_BF16};
     for (size_t t = 0; t < FIG_COUNT(types); t++) {

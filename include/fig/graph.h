@@ -88,7 +88,7 @@ typedef struct fig_plan_memory {
 } fig_plan_memory;
 
 /* Plans the computation of roots (and of what fig_backward_params asked for). Takes no memory for data yet. Roots stay
- * readable until the next run. */
+ * readable until the next run. A graph has one plan at a time. */
 fig_status fig_plan_new(fig_graph *g, fig_tensor *const *roots, size_t n, const fig_plan_options *options, fig_plan **out);
 void fig_plan_free(fig_plan *plan);
 fig_plan_memory fig_plan_memory_of(const fig_plan *plan);

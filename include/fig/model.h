@@ -5,6 +5,7 @@
 #ifndef FIG_MODEL_H
 #define FIG_MODEL_H
 #include <fig/graph.h>
+#include <fig/options.h>
 #include <fig/params.h>
 #include <fig/tokenizer.h>
 
@@ -31,7 +32,7 @@ struct fig_arch {
     const char *medium; /* "text" */
     const char *summary;
     size_t config_size;
-    const struct fig__option_table *options;
+    const fig_option_table *options;
     fig_status (*check)(fig_context *ctx, const void *config); /* sizes that must divide, and so on */
     void (*resolve)(void *config); /* works out settings that are 0 for "as usual"; may be NULL */
     fig_tensor *(*build)(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **head);

@@ -115,6 +115,9 @@ typedef struct fig_op_report {
 /* Runs every variant of sample (op->sample, or one given) in double precision. */
 fig_status fig_op_check(fig_context *ctx, const fig_op *op, fig_op_report *report);
 fig_status fig_sample_check(fig_context *ctx, fig_sample_fn *sample, fig_sample_fn *composite, bool tangent, fig_op_report *report);
+/* Runs every variant in dtype (FIG_F32 or FIG_BF16) on the context's own kernels. *worst: the largest difference of a value or
+ * gradient from double precision as a share of what rounding explains; over 1 something is wrong. */
+fig_status fig_sample_compare(fig_context *ctx, fig_sample_fn *sample, fig_dtype dtype, double *worst);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,8 @@
  *     fig_tokenizer_free(tok);
  *
  * Text is bytes. Where it is not UTF-8, each wrong byte is kept as a piece of its own: the byte, bpe and spm kinds
- * give it back unchanged, the char kind refuses it. Nothing is ever dropped in silence.
+ * give it back unchanged, the char kind refuses it. Nothing is ever dropped in silence. (A foreign tokenizer.json may
+ * ask for Unicode's composed form; then that is what comes back.)
  *
  * Limits: 2^24 tokens, 64 KiB a token, 256 MiB a file. A piece that the pre-tokenizer finds (a word, a run of
  * spaces) is cut after 1 MiB. */

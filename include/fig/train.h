@@ -3,12 +3,14 @@
 #define FIG_TRAIN_H
 #include <fig/dataset.h>
 #include <fig/model.h>
+#include <fig/options.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Settings, named as in nanoGPT. fig_train_defaults fills them; fig_train_set takes text ("learning_rate", "1e-3"). */
+/* Settings, named as in nanoGPT. fig_train_defaults fills them; fig_train_option_table describes
+ * them, with names, defaults and limits. */
 typedef struct fig_train_options {
     const char *out_dir;
     bool resume, force;
@@ -28,7 +30,7 @@ typedef struct fig_train_options {
     double minutes;                                        /* stop after this much time, the schedule fitted to it; 0: max_iters */
 } fig_train_options;
 
-extern const struct fig__option_table fig_train_option_table;
+extern const fig_option_table fig_train_option_table;
 void fig_train_defaults(fig_train_options *o);
 
 typedef struct fig_train_event {

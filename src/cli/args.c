@@ -43,8 +43,7 @@ typedef struct typed {
 static fig_status unknown_flag(fig_context *ctx, const typed *t, const lookup *l) {
     const char *dashes = t->is_long ? "--" : "-";
     const char *nearest = t->is_long ? fig__option_nearest(l->tables, l->n, t->name) : NULL;
-    if (nearest)
-        return FIG_FAIL(ctx, FIG_ERR_ARG, "%s%s: unknown flag; did you mean --%s?", dashes, t->name, nearest);
+    if (nearest) return FIG_FAIL(ctx, FIG_ERR_ARG, "%s%s: unknown flag; did you mean --%s?", dashes, t->name, nearest);
     return FIG_FAIL(ctx, FIG_ERR_ARG, "%s%s: unknown flag; --help lists them", dashes, t->name);
 }
 
@@ -238,7 +237,8 @@ static fig_status apply_flags(fig__args *args, const fig__binding *b) {
 static fig_status check_flags_are_bound(fig__args *args) {
     for (size_t i = 0; i < args->n_flags; i++) {
         bool found = false;
-        for (size_t k = 0; k < args->n_bound; k++) found |= !!fig__option_find(*args->bound[k].table, args->flags[i].name);
+        for (size_t k = 0; k < args->n_bound; k++)
+            found |= !!fig__option_find(*args->bound[k].table, args->flags[i].name);
         FIG_CHECK(args->ctx, found, FIG_ERR_ARG, "--%s: this architecture has no such setting", args->flags[i].name);
     }
     return FIG_OK;
@@ -254,14 +254,15 @@ fig_status fig__args_bind(fig__args *args, const fig__option_table *table, void 
     return apply_flags(args, &b);
 }
 
-fig_status fig__args_apply(fig__args *args, const fig__recipe *recipe) {
+fig_status fig__args_apply(fig__args *args, const fig__recipe *first, const fig__recipe *second) {
     FIG_TRY(check_flags_are_bound(args));
     for (size_t i = 0; i < args->n_bound; i++) {
         const fig__binding *b = &args->bound[i];
         memset(b->source, FIG_FROM_DEFAULT, b->table->n);
         FIG_TRY(fig__options_defaults(args->ctx, *b->table, b->values, args->arena));
     }
-    if (recipe) FIG_TRY(apply_recipe(args, recipe));
+    if (first) FIG_TRY(apply_recipe(args, first));
+    if (second) FIG_TRY(apply_recipe(args, second));
     for (size_t i = 0; i < args->n_bound; i++) {
         FIG_TRY(apply_environment(args, &args->bound[i]));
         FIG_TRY(apply_flags(args, &args->bound[i]));

@@ -12,13 +12,13 @@
 typedef struct fig__args fig__args;
 
 typedef struct fig__command {
-    const char *name;    /* "train", "tokenizer encode" */
-    const char *usage;   /* what stands behind the name: "RECIPE | --data PATH..." */
-    const char *summary; /* one line */
-    const char *details; /* paragraphs for --help and the man page, or NULL */
-    const char *example; /* command lines, each on a line of its own */
+    const char *name;                                 /* "train", "tokenizer encode" */
+    const char *usage;                                /* what stands behind the name: "RECIPE | --data PATH..." */
+    const char *summary;                              /* one line */
+    const char *details;                              /* paragraphs for --help and the man page, or NULL */
+    const char *example;                              /* command lines, each on a line of its own */
     const fig__option_table *tables[FIG__MAX_TABLES]; /* NULL ends */
-    bool arch_options;   /* the settings of every architecture are flags too */
+    bool arch_options;                                /* the settings of every architecture are flags too */
     fig_status (*run)(fig__args *args);
 } fig__command;
 
@@ -62,7 +62,7 @@ struct fig__args {
 
 fig_status fig__args_scan(fig__args *args, const fig__command *command, int argc, char **argv);
 fig_status fig__args_bind(fig__args *args, const fig__option_table *table, void *values);
-/* recipe: an object with the keys of the bound tables, or NULL; path and text are for messages. */
+/* An object with the keys of the bound tables; path and text are for messages. */
 typedef struct fig__recipe {
     const char *path;
     fig__buf text;
@@ -70,7 +70,8 @@ typedef struct fig__recipe {
 } fig__recipe;
 fig_status fig__recipe_load(fig_context *ctx, const char *path, fig__recipe *out);
 void fig__recipe_free(fig__recipe *recipe);
-fig_status fig__args_apply(fig__args *args, const fig__recipe *recipe);
+/* Fills what is bound: defaults, the first recipe, the second (each may be NULL), the environment, the flags. */
+fig_status fig__args_apply(fig__args *args, const fig__recipe *first, const fig__recipe *second);
 /* Where the value of a setting came from; FIG_FROM_DEFAULT for a name that is not bound. */
 fig__source fig__args_source(const fig__args *args, const char *name);
 /* The text of a flag or environment variable before anything is applied; NULL when not given. */

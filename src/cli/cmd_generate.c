@@ -22,40 +22,115 @@ typedef struct settings {
 #define AT(field) offsetof(settings, field)
 static const fig__option rows[] = {
     {.help = "Prompt"},
-    {.name = "prompt", .kind = FIG_OPT_STRING, .offset = AT(prompt), .aliases = "p", .value = "TEXT",
+    {.name = "prompt",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(prompt),
+     .aliases = "p",
+     .value = "TEXT",
      .help = "what the text begins with; -: standard input"},
-    {.name = "prompt_file", .kind = FIG_OPT_STRING, .offset = AT(prompt_file), .aliases = "f file", .value = "PATH",
+    {.name = "prompt_file",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(prompt_file),
+     .aliases = "f file",
+     .value = "PATH",
      .help = "the same from a file, less its last newline"},
     {.name = "echo", .kind = FIG_OPT_BOOL, .offset = AT(echo), .fallback = "true", .help = "write the prompt too"},
     {.help = "Length and number"},
-    {.name = "max_tokens", .kind = FIG_OPT_INT, .offset = AT(o.max_tokens), .low = 0, .high = 1e9, .fallback = "256",
-     .aliases = "n n_predict predict max_new_tokens", .help = "new tokens; 0: until the context is full"},
-    {.name = "num_samples", .kind = FIG_OPT_INT, .offset = AT(o.num_samples), .low = 1, .high = 1e6, .fallback = "1",
-     .aliases = "samples", .help = "how many texts"},
-    {.name = "stop", .kind = FIG_OPT_LIST, .offset = AT(stop), .aliases = "r reverse_prompt", .value = "TEXT",
+    {.name = "max_tokens",
+     .kind = FIG_OPT_INT,
+     .offset = AT(o.max_tokens),
+     .low = 0,
+     .high = 1e9,
+     .fallback = "256",
+     .aliases = "n n_predict predict max_new_tokens",
+     .help = "new tokens; 0: until the context is full"},
+    {.name = "num_samples",
+     .kind = FIG_OPT_INT,
+     .offset = AT(o.num_samples),
+     .low = 1,
+     .high = 1e6,
+     .fallback = "1",
+     .aliases = "samples",
+     .help = "how many texts"},
+    {.name = "stop",
+     .kind = FIG_OPT_LIST,
+     .offset = AT(stop),
+     .aliases = "r reverse_prompt",
+     .value = "TEXT",
      .help = "a text that ends a sample; may be given again"},
     {.name = "ignore_eos", .kind = FIG_OPT_BOOL, .offset = AT(o.ignore_eos), .help = "write on behind an end of text"},
-    {.name = "n_ctx", .kind = FIG_OPT_INT, .offset = AT(o.n_ctx), .low = 0, .high = 1 << 24,
-     .aliases = "c ctx_size", .help = "context in tokens; 0: the model's"},
+    {.name = "n_ctx",
+     .kind = FIG_OPT_INT,
+     .offset = AT(o.n_ctx),
+     .low = 0,
+     .high = 1 << 24,
+     .aliases = "c ctx_size",
+     .help = "context in tokens; 0: the model's"},
     {.help = "Choice of tokens"},
-    {.name = "temp", .kind = FIG_OPT_REAL, .offset = AT(o.temp), .low = 0, .high = 100, .fallback = "0.8",
-     .aliases = "temperature", .help = "0: always the likeliest"},
-    {.name = "top_k", .kind = FIG_OPT_INT, .offset = AT(o.top_k), .low = 0, .high = 1 << 24, .fallback = "40",
+    {.name = "temp",
+     .kind = FIG_OPT_REAL,
+     .offset = AT(o.temp),
+     .low = 0,
+     .high = 100,
+     .fallback = "0.8",
+     .aliases = "temperature",
+     .help = "0: always the likeliest"},
+    {.name = "top_k",
+     .kind = FIG_OPT_INT,
+     .offset = AT(o.top_k),
+     .low = 0,
+     .high = 1 << 24,
+     .fallback = "40",
      .help = "among the K likeliest; 0: all"},
-    {.name = "top_p", .kind = FIG_OPT_REAL, .offset = AT(o.top_p), .low = 0, .high = 1, .fallback = "0.95",
+    {.name = "top_p",
+     .kind = FIG_OPT_REAL,
+     .offset = AT(o.top_p),
+     .low = 0,
+     .high = 1,
+     .fallback = "0.95",
      .help = "among the likeliest that make up this share; 1: all"},
-    {.name = "min_p", .kind = FIG_OPT_REAL, .offset = AT(o.min_p), .low = 0, .high = 1, .fallback = "0.05",
+    {.name = "min_p",
+     .kind = FIG_OPT_REAL,
+     .offset = AT(o.min_p),
+     .low = 0,
+     .high = 1,
+     .fallback = "0.05",
      .help = "at least this share of the likeliest one's probability; 0: all"},
-    {.name = "repeat_penalty", .kind = FIG_OPT_REAL, .offset = AT(o.repeat_penalty), .low = 0.01, .high = 100,
-     .fallback = "1", .aliases = "repetition_penalty", .help = "over 1: tokens used before become rarer"},
-    {.name = "repeat_last_n", .kind = FIG_OPT_INT, .offset = AT(o.repeat_last_n), .low = 0, .high = 1 << 24,
-     .fallback = "64", .help = "how many tokens back that looks"},
-    {.name = "seed", .kind = FIG_OPT_INT, .offset = AT(o.seed), .low = 0, .high = 9e15, .fallback = "1337",
-     .aliases = "s", .help = "same seed, same text; another seed, another text"},
+    {.name = "repeat_penalty",
+     .kind = FIG_OPT_REAL,
+     .offset = AT(o.repeat_penalty),
+     .low = 0.01,
+     .high = 100,
+     .fallback = "1",
+     .aliases = "repetition_penalty",
+     .help = "over 1: tokens used before become rarer"},
+    {.name = "repeat_last_n",
+     .kind = FIG_OPT_INT,
+     .offset = AT(o.repeat_last_n),
+     .low = 0,
+     .high = 1 << 24,
+     .fallback = "64",
+     .help = "how many tokens back that looks"},
+    {.name = "seed",
+     .kind = FIG_OPT_INT,
+     .offset = AT(o.seed),
+     .low = 0,
+     .high = 9e15,
+     .fallback = "1337",
+     .aliases = "s",
+     .help = "same seed, same text; another seed, another text"},
     {.help = "Machine and output"},
-    {.name = "dtype", .kind = FIG_OPT_CHOICE, .offset = AT(dtype), .choices = "auto|float32|bfloat16",
-     .fallback = "auto", .help = "numbers to compute with; auto: those of the file"},
-    {.name = "output", .kind = FIG_OPT_STRING, .offset = AT(output), .aliases = "o", .value = "PATH",
+    {.name = "dtype",
+     .kind = FIG_OPT_CHOICE,
+     .offset = AT(dtype),
+     .choices = "auto|float32|bfloat16",
+     .fallback = "auto",
+     .help = "numbers to compute with; auto: those of the file"},
+    {.name = "output",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(output),
+     .aliases = "o",
+     .value = "PATH",
      .help = "a file for the text instead of standard output"},
 };
 static const fig__option_table table = {rows, FIG_COUNT(rows)};
@@ -122,8 +197,10 @@ static fig_status write_waiting(output *out) {
             fig__buf_clear(&w->text);
         }
         if (!w->stop) break;
-        if (out->args->globals.json) FIG_TRY(put_json(out, out->turn, w));
-        else if (out->last != '\n') FIG_TRY(put(out, "\n", 1));
+        if (out->args->globals.json)
+            FIG_TRY(put_json(out, out->turn, w));
+        else if (out->last != '\n')
+            FIG_TRY(put(out, "\n", 1));
         fig__buf_deinit(&w->text);
         if (++out->turn < out->s->o.num_samples) FIG_TRY(begin_sample(out));
     }
@@ -165,8 +242,7 @@ static void report_speed(const fig_generate_report *r, const settings *s) {
 static fig_status write_samples(output *out, fig_generator *gen, size_t prompt_len) {
     fig_generate_report report = {0};
     FIG_TRY(begin_sample(out));
-    fig_status status =
-        fig_generate(gen, out->prompt, prompt_len, &out->s->o, on_text, out, &report);
+    fig_status status = fig_generate(gen, out->prompt, prompt_len, &out->s->o, on_text, out, &report);
     if (out->status) return out->status;
     FIG_TRY(status);
     report_speed(&report, out->s);
@@ -187,8 +263,10 @@ static fig_status generate(fig__args *args, fig_model *model, settings *s, const
     if (s->output) FIG_GOTO(fig__writer_open(ctx, s->output, &out.file));
     status = write_samples(&out, gen, prompt->len);
 cleanup:
-    if (out.file && !status) status = fig__writer_commit(out.file);
-    else fig__writer_abort(out.file);
+    if (out.file && !status)
+        status = fig__writer_commit(out.file);
+    else
+        fig__writer_abort(out.file);
     for (int64_t i = 0; i < s->o.num_samples; i++) fig__buf_deinit(&out.samples[i].text);
     fig__free(ctx, out.samples);
     fig_generator_free(gen);
@@ -197,12 +275,12 @@ cleanup:
 
 static fig_status load(fig__args *args, settings *s, fig_model **model) {
     static const fig_dtype dtypes[] = {FIG_DTYPE_COUNT, FIG_F32, FIG_BF16};
-    FIG_TRY(fig__args_apply(args, NULL)); /* finds wrong flags before a large file is read */
+    FIG_TRY(fig__args_apply(args, NULL, NULL)); /* finds wrong flags before a large file is read */
     fig_model_options options = {.dtype = dtypes[s->dtype], .inference = true};
     FIG_TRY(fig_model_load(args->ctx, args->words.data[0], &options, model));
     const fig__json *defaults = fig__model_generation(*model);
     fig__recipe of_model = {.path = "generation_config.json", .keys = (fig__json *)(uintptr_t)defaults};
-    return defaults ? fig__args_apply(args, &of_model) : FIG_OK;
+    return defaults ? fig__args_apply(args, &of_model, NULL) : FIG_OK;
 }
 
 static fig_status run(fig__args *args) {

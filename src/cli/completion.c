@@ -47,15 +47,17 @@ static fig_status add_names(fig__buf *out) {
     FIG_TRY(fig__buf_adds(out, "' ;;\n"));
     for (size_t i = 0; i < fig__n_commands; i++) {
         const char *name = fig__commands[i]->name, *second = strchr(name, ' ');
-        if (second) FIG_TRY(fig__buf_printf(out, "        2:%.*s) names+=' %s' ;;&\n", (int)(second - name), name, second + 1));
+        if (second)
+            FIG_TRY(fig__buf_printf(out, "        2:%.*s) names+=' %s' ;;&\n", (int)(second - name), name, second + 1));
     }
     return fig__buf_adds(out, "    esac\n");
 }
 
 fig_status fig__completion_bash(fig__buf *out) {
-    FIG_TRY(fig__buf_adds(out, "# bash completion for figment, written by figment --completion bash\n"
-                               "_figment() {\n"
-                               "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} names= flags=\n"));
+    FIG_TRY(fig__buf_adds(
+        out, "# bash completion for figment, written by figment --completion bash\n"
+             "_figment() {\n"
+             "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} names= flags=\n"));
     FIG_TRY(add_names(out));
     FIG_TRY(fig__buf_adds(out, "    case $before in\n"));
     completion_state state = {.out = out};
@@ -66,11 +68,12 @@ fig_status fig__completion_bash(fig__buf *out) {
     FIG_TRY(state.status);
     FIG_TRY(fig__buf_adds(out, "    esac\n    case \"${COMP_WORDS[*]:1}\" in\n"));
     for (size_t i = 0; i < fig__n_commands; i++) FIG_TRY(add_command(out, fig__commands[i]));
-    return fig__buf_adds(out, "    esac\n"
-                              "    case $word in\n"
-                              "        -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
-                              "        *) COMPREPLY=($(compgen -W \"$names\" -- \"$word\") $(compgen -f -- \"$word\")) ;;\n"
-                              "    esac\n"
-                              "}\n"
-                              "complete -o filenames -F _figment figment\n");
+    return fig__buf_adds(out,
+                         "    esac\n"
+                         "    case $word in\n"
+                         "        -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
+                         "        *) COMPREPLY=($(compgen -W \"$names\" -- \"$word\") $(compgen -f -- \"$word\")) ;;\n"
+                         "    esac\n"
+                         "}\n"
+                         "complete -o filenames -F _figment figment\n");
 }

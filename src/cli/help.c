@@ -34,7 +34,8 @@ static fig_status add_option(const fig__option *o, fig__buf *out) {
     FIG_TRY(fig__buf_printf(out, "--%s%s", is_on_switch(o) ? "no-" : "", o->name));
     if (fig__option_value_name(o)) FIG_TRY(fig__buf_printf(out, " %s", fig__option_value_name(o)));
     size_t width = out->len - start;
-    FIG_TRY(width < LEFT ? fig__buf_printf(out, "%*s", (int)(LEFT - width), "") : fig__buf_printf(out, "\n%*s", LEFT, ""));
+    FIG_TRY(width < LEFT ? fig__buf_printf(out, "%*s", (int)(LEFT - width), "")
+                         : fig__buf_printf(out, "\n%*s", LEFT, ""));
     FIG_TRY(fig__buf_printf(out, "%s%s", is_on_switch(o) ? "not: " : "", o->help ? o->help : ""));
     bool has_default = o->fallback && *o->fallback && o->kind != FIG_OPT_BOOL;
     if (has_default) FIG_TRY(fig__buf_printf(out, " (%s)", o->fallback));
@@ -67,8 +68,10 @@ static fig_status add_table(help_state *state, const char *title, const fig__opt
             continue;
         }
         if (!titled) {
-            if (is_arch) FIG_TRY(fig__buf_printf(state->out, "\nModel (--arch %s):\n", title));
-            else FIG_TRY(fig__buf_printf(state->out, "\n%s:\n", title ? title : "Flags"));
+            if (is_arch)
+                FIG_TRY(fig__buf_printf(state->out, "\nModel (--arch %s):\n", title));
+            else
+                FIG_TRY(fig__buf_printf(state->out, "\n%s:\n", title ? title : "Flags"));
         }
         titled = true;
         FIG_TRY(add_option(o, state->out));
@@ -105,7 +108,8 @@ fig_status fig__help_command(const fig__command *c, fig__buf *out) {
 }
 
 fig_status fig__help_overview(fig__buf *out) {
-    FIG_TRY(fig__buf_adds(out, "figment " FIG_VERSION_STRING ": a generative model of your own, from your own data\n\n"));
+    FIG_TRY(
+        fig__buf_adds(out, "figment " FIG_VERSION_STRING ": a generative model of your own, from your own data\n\n"));
     for (size_t i = 0; i < fig__n_commands; i++) {
         const fig__command *c = fig__commands[i];
         FIG_TRY(fig__buf_printf(out, "  figment %-18s %s\n", c->name, c->summary));

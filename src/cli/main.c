@@ -15,15 +15,25 @@ const fig__command *const fig__commands[] = {
 const size_t fig__n_commands = FIG_COUNT(fig__commands);
 
 static const fig__option global_rows[] = {
-    {.name = "threads", .kind = FIG_OPT_INT, .offset = offsetof(fig__globals, threads), .low = 0, .high = 4096,
-     .aliases = "t", .help = "threads to use; 0: OMP_NUM_THREADS, else all processors"},
-    {.name = "cpu", .kind = FIG_OPT_STRING, .offset = offsetof(fig__globals, cpu), .value = "LEVEL",
+    {.name = "threads",
+     .kind = FIG_OPT_INT,
+     .offset = offsetof(fig__globals, threads),
+     .low = 0,
+     .high = 4096,
+     .aliases = "t",
+     .help = "threads to use; 0: OMP_NUM_THREADS, else all processors"},
+    {.name = "cpu",
+     .kind = FIG_OPT_STRING,
+     .offset = offsetof(fig__globals, cpu),
+     .value = "LEVEL",
      .help = "highest CPU level: scalar, avx2, avx512, avx512bf16, amx; else FIG_CPU, else the best"},
     {.name = "json", .kind = FIG_OPT_BOOL, .offset = offsetof(fig__globals, json), .help = "report as JSON"},
-    {.name = "quiet", .kind = FIG_OPT_BOOL, .offset = offsetof(fig__globals, quiet), .aliases = "q",
+    {.name = "quiet",
+     .kind = FIG_OPT_BOOL,
+     .offset = offsetof(fig__globals, quiet),
+     .aliases = "q",
      .help = "no progress"},
-    {.name = "help", .kind = FIG_OPT_BOOL, .offset = offsetof(fig__globals, help), .aliases = "h",
-     .help = "this text"},
+    {.name = "help", .kind = FIG_OPT_BOOL, .offset = offsetof(fig__globals, help), .aliases = "h", .help = "this text"},
 };
 const fig__option_table fig__global_table = {global_rows, FIG_COUNT(global_rows)};
 
@@ -187,8 +197,10 @@ int main(int argc, char **argv) {
         return 1;
     }
     fig__arena *arena = fig__arena_new(ctx, 0);
-    if (!arena) status = FIG_ERR_NOMEM;
-    else if (!is_about_figment(ctx, argc, argv, &status)) status = parse_and_run(ctx, arena, argc, argv);
+    if (!arena)
+        status = FIG_ERR_NOMEM;
+    else if (!is_about_figment(ctx, argc, argv, &status))
+        status = parse_and_run(ctx, arena, argc, argv);
     if (status) fig__meter_say("figment: %s", *fig_error(ctx) ? fig_error(ctx) : fig_status_text(status));
     fig__arena_free(arena);
     fig_context_free(ctx);

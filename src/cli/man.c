@@ -6,9 +6,12 @@ static fig_status add_text(fig__buf *out, const char *text) {
     bool line_start = true;
     for (; *text; text++) {
         if (line_start && (*text == '.' || *text == '\'')) FIG_TRY(fig__buf_adds(out, "\\&"));
-        if (*text == '\\') FIG_TRY(fig__buf_adds(out, "\\e"));
-        else if (*text == '-') FIG_TRY(fig__buf_adds(out, "\\-"));
-        else FIG_TRY(fig__buf_addc(out, *text));
+        if (*text == '\\')
+            FIG_TRY(fig__buf_adds(out, "\\e"));
+        else if (*text == '-')
+            FIG_TRY(fig__buf_adds(out, "\\-"));
+        else
+            FIG_TRY(fig__buf_addc(out, *text));
         line_start = *text == '\n';
     }
     return FIG_OK;
@@ -47,8 +50,10 @@ static fig_status add_table(fig__buf *out, const char *title, const fig__option_
     if (title) FIG_TRY(fig__buf_printf(out, ".PP\nWith \\fB\\-\\-arch %s\\fR:\n", title));
     for (size_t i = 0; i < table->n; i++) {
         const fig__option *o = &table->rows[i];
-        if (o->name) FIG_TRY(add_option(out, o));
-        else FIG_TRY(fig__buf_printf(out, ".PP\n%s:\n", o->help));
+        if (o->name)
+            FIG_TRY(add_option(out, o));
+        else
+            FIG_TRY(fig__buf_printf(out, ".PP\n%s:\n", o->help));
     }
     return FIG_OK;
 }

@@ -128,9 +128,11 @@ static void draw_step(const fig_train_event *e) {
 static void note_eval(const fig_train_event *e) {
     last_val_loss = e->val_loss;
     last_val_bpb = e->val_bpb;
-    bool best = e->val_loss <= e->best_val_loss;
-    fig__meter_note("step %lld/%lld: loss %.4f, validation %.4f, %.4f bits per byte%s", (long long)e->iter,
-                    (long long)e->max_iters, e->loss, e->val_loss, e->val_bpb, best ? ", the best so far" : "");
+    char loss[32] = "";
+    if (e->iter) snprintf(loss, sizeof loss, "loss %.4f, ", e->loss);
+    bool best = e->iter && e->val_loss <= e->best_val_loss;
+    fig__meter_note("step %lld/%lld: %svalidation %.4f, %.4f bits per byte%s", (long long)e->iter,
+                    (long long)e->max_iters, loss, e->val_loss, e->val_bpb, best ? ", the best so far" : "");
 }
 
 void fig__meter_train(const fig_train_event *e) {

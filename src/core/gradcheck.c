@@ -1,5 +1,5 @@
 /* core/gradcheck.c: gradients against central differences, tangents against gradients, fused ops against their
- * composites; everything in double precision on the scalar oracle.
+ * composites, all in double precision on the scalar oracle; and the context's own kernels against the oracle.
  *
  * A sample function records a small case through fig_sample_*; the sampler remembers each input and fills it from a
  * generator keyed by the input's number, so that a composite which asks for the same inputs gets the same values. */
@@ -19,11 +19,17 @@ struct fig_op_sampler {
     int n_in;
 };
 
+/* Inputs have the types that a model's would have: vectors (gains, biases) real, the rest the graph's. */
+static fig_dtype sample_dtype(const fig_op_sampler *s, int ndim) {
+    return s->g->dtype == FIG_F64 ? FIG_F64 : ndim < 2 ? FIG_F32 : s->g->dtype;
+}
+
 /* A case that is being checked: the recorded graph with loss = sum(out * weight) and its gradients. */
 typedef struct trial {
     fig_op_sampler s;
     fig_tensor *out, *weight, *loss, *grads[MAX_INPUTS], *jvp, *v[MAX_INPUTS];
     fig_plan *plan;
+    fig_dtype rounded; /* values are those that fit into this type */
 } trial;
 
 fig_graph *fig_sample_graph(fig_op_sampler *s) { return s->g; }
@@ -47,10 +53,10 @@ static void read_shape(int ndim, size_t *shape, va_list args) {
     read_shape(ndim, shape, args);                                  \
     va_end(args);                                                   \
     return sample(s, kind, low, high, dtype, ndim, shape)
-fig_tensor *fig_sample_input(fig_op_sampler *s, double low, double high, int ndim, ...) { SAMPLE(CHECKED, FIG_F64); }
-fig_tensor *fig_sample_const(fig_op_sampler *s, double low, double high, int ndim, ...) { SAMPLE(CONSTANT, FIG_F64); }
+fig_tensor *fig_sample_input(fig_op_sampler *s, double low, double high, int ndim, ...) { SAMPLE(CHECKED, sample_dtype(s, ndim)); }
+fig_tensor *fig_sample_const(fig_op_sampler *s, double low, double high, int ndim, ...) { SAMPLE(CONSTANT, sample_dtype(s, ndim)); }
 fig_tensor *fig_sample_ints(fig_op_sampler *s, int low, int high, int ndim, ...) { SAMPLE(INTEGERS, FIG_I32); }
-fig_tensor *fig_sample_ramp(fig_op_sampler *s, int n) { return sample(s, RAMP, 0, 0, FIG_F64, 1, (size_t[]){(size_t)n}); }
+fig_tensor *fig_sample_ramp(fig_op_sampler *s, int n) { return sample(s, RAMP, 0, 0, sample_dtype(s, 1), 1, (size_t[]){(size_t)n}); }
 
 static double draw(uint64_t stream, size_t i) {
     fig_rng_key key = {1234, stream, 0};
@@ -63,23 +69,34 @@ static double draw_between(double low, double high, uint64_t stream, size_t i) {
     return fabs(v) < gap ? (v < 0 ? v - gap : v + gap) : v;
 }
 
+static void put(void *data, fig_dtype dtype, size_t i, double v) {
+    if (dtype == FIG_F64) ((double *)data)[i] = v;
+    else if (dtype == FIG_BF16) ((uint16_t *)data)[i] = fig__f32_to_bf16((float)v);
+    else if (dtype == FIG_I32) ((int32_t *)data)[i] = (int32_t)floor(v);
+    else ((float *)data)[i] = (float)v;
+}
+static double get(const void *data, fig_dtype dtype, size_t i) {
+    if (dtype == FIG_F64) return ((const double *)data)[i];
+    return dtype == FIG_BF16 ? (double)fig__bf16_to_f32(((const uint16_t *)data)[i]) : (double)((const float *)data)[i];
+}
+
+static void fill(trial *t, fig_tensor *in, input_kind kind, double low, double high, uint64_t stream) {
+    void *data = in ? fig_plan_data(t->plan, in) : NULL;
+    if (!data) return; /* nothing reads it */
+    fig_dtype rounded = in->ndim < 2 && t->rounded == FIG_BF16 ? FIG_F32 : t->rounded;
+    for (size_t i = 0; i < fig_numel(in); i++) {
+        double v = kind == RAMP ? (double)i : kind == INTEGERS ? low + (high - low) * draw(stream, i) : draw_between(low, high, stream, i);
+        if (kind == CHECKED || kind == CONSTANT) put(&v, rounded, 0, v), v = get(&v, rounded, 0);
+        put(data, in->dtype, i, v);
+    }
+}
+
 static void fill_inputs(trial *t) {
     for (int k = 0; k < t->s.n_in; k++) {
-        fig_tensor *in = t->s.in[k].t;
-        double *x = fig_plan_data(t->plan, in);
-        if (!x) continue; /* nothing reads it */
-        for (size_t i = 0; i < fig_numel(in); i++) {
-            double low = t->s.in[k].low, high = t->s.in[k].high;
-            if (t->s.in[k].kind == INTEGERS) ((int32_t *)(void *)x)[i] = (int32_t)floor(low + (high - low) * draw((uint64_t)k, i));
-            else x[i] = t->s.in[k].kind == RAMP ? (double)i : draw_between(low, high, (uint64_t)k, i);
-        }
+        fill(t, t->s.in[k].t, t->s.in[k].kind, t->s.in[k].low, t->s.in[k].high, (uint64_t)k);
+        fill(t, t->v[k], CHECKED, -1, 1, 200 + (uint64_t)k);
     }
-    double *w = fig_plan_data(t->plan, t->weight);
-    for (size_t i = 0; i < fig_numel(t->weight); i++) w[i] = draw_between(-1, 1, 100, i);
-    for (int k = 0; k < t->s.n_in; k++) {
-        double *v = t->v[k] ? fig_plan_data(t->plan, t->v[k]) : NULL;
-        for (size_t i = 0; v && i < fig_numel(t->v[k]); i++) v[i] = draw_between(-1, 1, 200 + (uint64_t)k, i);
-    }
+    fill(t, t->weight, CHECKED, -1, 1, 100);
 }
 
 static void record_jvp(trial *t) {
@@ -87,7 +104,7 @@ static void record_jvp(trial *t) {
     for (int k = 0; k < t->s.n_in; k++) {
         fig_tensor *x = t->s.in[k].t;
         if (t->s.in[k].kind != CHECKED || !t->grads[k]) continue;
-        t->v[k] = fig_input(g, "v", FIG_F64, x->ndim, x->shape);
+        t->v[k] = fig_input(g, "v", x->dtype, x->ndim, x->shape);
         fig_tensor *dot = fig_sum(g, fig_mul(g, fig_tangent(g, t->out, x, t->v[k]), t->weight), FIG_ALL_AXES);
         t->jvp = t->jvp ? fig_add(g, t->jvp, dot) : dot;
     }
@@ -99,17 +116,21 @@ static void trial_free(trial *t) {
     *t = (trial){0};
 }
 
+typedef struct precision { fig_dtype graph, values; } precision;
+static const precision oracle = {FIG_F64, FIG_F64};
+
 /* *exists false: the sample has no such variant. */
-static fig_status trial_new(fig_context *ctx, fig_sample_fn *fn, int variant, bool tangent, trial *t, bool *exists) {
-    *t = (trial){0};
-    FIG_TRY(fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_TRAIN, FIG_F64}, &t->s.g));
+static fig_status trial_new(fig_context *ctx, fig_sample_fn *fn, int variant, bool tangent, precision p, trial *t, bool *exists) {
+    *t = (trial){.rounded = p.values};
+    *exists = false;
+    FIG_TRY(fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_TRAIN, p.graph}, &t->s.g));
     fig_graph *g = t->s.g;
     t->out = fn(&t->s, variant);
     *exists = t->out != NULL;
     if (!t->out) return fig_graph_status(g);
-    t->weight = fig_input(g, "weight", FIG_F64, t->out->ndim, t->out->shape);
+    t->weight = fig_input(g, "weight", t->out->dtype, t->out->ndim, t->out->shape);
     t->loss = fig_sum(g, fig_mul(g, t->out, t->weight), FIG_ALL_AXES);
-    fig_tensor *wrt[MAX_INPUTS] = {0}, *roots[MAX_INPUTS + 2] = {0};
+    fig_tensor *wrt[MAX_INPUTS] = {0}, *roots[MAX_INPUTS + 3] = {0};
     for (int k = 0; k < t->s.n_in; k++) wrt[k] = t->s.in[k].kind == CHECKED ? t->s.in[k].t : NULL;
     FIG_TRY(fig_backward(g, t->loss, wrt, (size_t)t->s.n_in, t->grads));
     for (int k = 0; k < t->s.n_in; k++)
@@ -118,6 +139,7 @@ static fig_status trial_new(fig_context *ctx, fig_sample_fn *fn, int variant, bo
     FIG_TRY(fig_graph_status(g));
     size_t n = 0;
     roots[n++] = t->loss;
+    roots[n++] = t->out = fig_contiguous(g, t->out);
     for (int k = 0; k < t->s.n_in; k++)
         if (t->grads[k]) roots[n++] = t->grads[k];
     if (t->jvp) roots[n++] = t->jvp;
@@ -189,7 +211,7 @@ static fig_status check_variant(fig_context *ctx, trial *t, fig_sample_fn *compo
     if (!composite) return FIG_OK;
     trial other;
     bool exists;
-    fig_status status = trial_new(ctx, composite, variant, false, &other, &exists);
+    fig_status status = trial_new(ctx, composite, variant, false, oracle, &other, &exists);
     if (!status && exists) compare(t, &other, &r->worst_composite);
     trial_free(&other);
     return status;
@@ -199,7 +221,7 @@ fig_status fig_sample_check(fig_context *ctx, fig_sample_fn *fn, fig_sample_fn *
     *r = (fig_op_report){0};
     for (bool exists = true; exists;) {
         trial t;
-        fig_status status = trial_new(ctx, fn, r->n_variants, tangent, &t, &exists);
+        fig_status status = trial_new(ctx, fn, r->n_variants, tangent, oracle, &t, &exists);
         if (!status && exists) status = check_variant(ctx, &t, composite, r->n_variants, r);
         r->n_variants += exists;
         trial_free(&t);
@@ -211,4 +233,49 @@ fig_status fig_sample_check(fig_context *ctx, fig_sample_fn *fn, fig_sample_fn *
 fig_status fig_op_check(fig_context *ctx, const fig_op *op, fig_op_report *report) {
     FIG_CHECK(ctx, op->sample, FIG_ERR_ARG, "%s: has no sampler", op->name);
     return fig_sample_check(ctx, op->sample, op->composite, op->tangent != NULL, report);
+}
+
+/* --- kernels against the oracle ---------------------------------------------------------------------------------
+ * Both run on the same values, those that fit into the narrow type. A result may then differ by one rounding for each node on
+ * the longest way to it (and one for what a node rounds inside), each at most half a unit in the last place of the
+ * largest number in sight. */
+
+static int depth_of(const fig_tensor *t) {
+    int depth = 0;
+    for (int i = 0; i < t->node->n_in; i++)
+        if (t->node->in[i]) depth = FIG_MAX(depth, depth_of(t->node->in[i]));
+    return depth + !(t->node->op->flags & (FIG_OP_LEAF | FIG_OP_VIEW));
+}
+
+static double half_unit(fig_dtype dtype) { return ldexp(1, dtype == FIG_BF16 ? -9 : -24); }
+
+static void compare_narrow(trial *narrow, fig_tensor *a, trial *exact, fig_tensor *b, double *worst) {
+    size_t n = fig_numel(a);
+    const double *wanted = fig_plan_data(exact->plan, b);
+    const void *got = fig_plan_data(narrow->plan, a);
+    double tolerance = 2 * depth_of(a) * half_unit(narrow->rounded) * scale_of(wanted, n);
+    for (size_t i = 0; i < n; i++) worse(worst, fabs(get(got, a->dtype, i) - wanted[i]) / tolerance);
+}
+
+static fig_status compare_variant(fig_context *ctx, fig_sample_fn *fn, int variant, fig_dtype dtype, bool *exists, double *worst) {
+    trial a, b;
+    fig_status status = trial_new(ctx, fn, variant, false, (precision){dtype, dtype}, &a, exists);
+    if (status || !*exists) {
+        trial_free(&a);
+        return status;
+    }
+    status = trial_new(ctx, fn, variant, false, (precision){FIG_F64, dtype}, &b, exists);
+    if (!status) compare_narrow(&a, a.out, &b, b.out, worst);
+    for (int k = 0; !status && k < a.s.n_in; k++)
+        if (a.grads[k]) compare_narrow(&a, a.grads[k], &b, b.grads[k], worst);
+    trial_free(&a);
+    trial_free(&b);
+    return status;
+}
+
+fig_status fig_sample_compare(fig_context *ctx, fig_sample_fn *fn, fig_dtype dtype, double *worst) {
+    bool exists = true;
+    *worst = 0;
+    for (int variant = 0; exists; variant++) FIG_TRY(compare_variant(ctx, fn, variant, dtype, &exists, worst));
+    return FIG_OK;
 }

@@ -103,12 +103,14 @@ fig_status fig_kv_begin(fig_kv *kv, size_t n_rows, const int32_t *sequences, con
     FIG_CHECK(kv->ctx, n_rows <= kv->o.max_sequences, FIG_ERR_ARG, "kv: %zu rows; made for %zu", n_rows, kv->o.max_sequences);
     kv->n_rows = n_rows;
     for (size_t r = 0; r < n_rows; r++) {
+        FIG_CHECK(kv->ctx, sequences[r] >= 0 && (size_t)sequences[r] < kv->o.max_sequences && n_new[r] >= 0, FIG_ERR_ARG,
+                  "kv: no such sequence");
         size_t s = (size_t)sequences[r], have = (size_t)kv->length[s], want = have + (size_t)n_new[r];
         FIG_CHECK(kv->ctx, want <= kv->o.max_tokens, FIG_ERR_LIMIT, "kv: %zu tokens; the cache holds %zu", want, kv->o.max_tokens);
         kv->rows[r] = sequences[r];
         kv->n_new[r] = n_new[r];
         kv->kv_len[r] = (int32_t)want;
-        for (size_t b = have / kv->o.block_len; b * kv->o.block_len < want; b++) own_block(kv, &table(kv, s)[b]);
+        for (size_t b = have / kv->o.block_len; n_new[r] && b * kv->o.block_len < want; b++) own_block(kv, &table(kv, s)[b]);
     }
     return FIG_OK;
 }

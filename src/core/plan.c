@@ -46,7 +46,7 @@ static group *root_group(group *g) {
     return g;
 }
 
-static bool same_extents(const fig_tensor *a, const fig_tensor *b) {
+bool fig__same_extents(const fig_tensor *a, const fig_tensor *b) {
     if (a->ndim != b->ndim) return false;
     for (int i = 0; i < a->ndim; i++)
         if (a->shape[i] != b->shape[i]) return false;
@@ -66,7 +66,7 @@ static void sort_nodes(group *g) {
 static group *joinable(group **of, const fig_node *n, const fig_tensor *t, size_t have) {
     if (t->base != t || !fig__is_ew(t->node)) return NULL;
     group *g = root_group(of[t->node->id]);
-    return g && !g->closed && same_extents(t, n->out[0]) && g->n + have <= MAX_CHAIN ? g : NULL;
+    return g && !g->closed && fig__same_extents(t, n->out[0]) && g->n + have <= MAX_CHAIN ? g : NULL;
 }
 
 static void close_readers(group **of, const fig_node *n, const group *mine) {
@@ -183,7 +183,7 @@ static bool read_through_view(const fig__step *step, const fig_tensor *in) {
 static bool can_take_over(const fig_plan *p, const fig_tensor *t, const fig_tensor *in, uint32_t s) {
     const fig__place *at = &p->tensors[in->id];
     return in->base == in && !read_through_view(&p->steps.data[s], in) && at->storage != FOREVER && at->last == s && !at->is_root && !at->taken &&
-           !(in->node->op->flags & FIG_OP_LEAF) && same_extents(in, t) && fig_dtype_size(in->dtype) == fig_dtype_size(t->dtype);
+           !(in->node->op->flags & FIG_OP_LEAF) && fig__same_extents(in, t) && fig_dtype_size(in->dtype) == fig_dtype_size(t->dtype);
 }
 
 static bool take_over(fig_plan *p, fig_tensor *t, uint32_t s) {

@@ -39,4 +39,6 @@ struct fig_plan {
     bool profiling, stale; /* stale: extents changed since the last run */
 };
 
+bool fig__same_extents(const fig_tensor *a, const fig_tensor *b);
+
 #endif

@@ -65,12 +65,32 @@ fig_status fig_plan_resize(fig_plan *p, fig_tensor *input, const size_t *shape) 
     return FIG_OK;
 }
 
+/* A chain runs over one shape, and an output may lie where an input was: what was equal when it was recorded must still be. */
+static fig_status check_chain(const fig_plan *p, uint32_t s) {
+    const fig__step *step = &p->steps.data[s];
+    const fig_tensor *out = step->nodes[0]->out[0];
+    for (size_t i = 0; i < step->n_nodes; i++) {
+        const fig_node *n = step->nodes[i];
+        bool same = fig__same_extents(n->out[0], out);
+        for (int j = 0; j < n->n_in; j++) {
+            const fig__place *at = &p->tensors[n->in[j]->id];
+            same &= !at->taken || at->last != s || fig__same_extents(n->in[j], out);
+        }
+        FIG_CHECK(p->ctx, same, FIG_ERR_SHAPE, "%s%s%s: extents that were equal when recorded differ in this run", n->path,
+                  *n->path ? ": " : "", n->op->name);
+    }
+    return FIG_OK;
+}
+
 static fig_status refresh(fig_plan *p) {
     fig_graph *g = p->graph;
     for (size_t i = 0; i < g->nodes.n; i++)
         if (p->needed[i] && g->nodes.data[i]->op->infer(g->nodes.data[i])) return g->status;
-    for (size_t s = 0; s < p->steps.n; s++)
-        if (p->steps.data[s].ew) fig__ew_prepare(p->steps.data[s].ew);
+    for (uint32_t s = 0; s < p->steps.n; s++) {
+        if (!p->steps.data[s].ew) continue;
+        FIG_TRY(check_chain(p, s));
+        fig__ew_prepare(p->steps.data[s].ew);
+    }
     bind_addresses(p);
     p->stale = false;
     return FIG_OK;

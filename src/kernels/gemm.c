@@ -15,13 +15,13 @@
 #define CHUNK 1024               /* a multiple of every kc */
 #define GROUP_BYTES (16u << 20)  /* of packed B in one group */
 #define GROUP_COLS 1024          /* but never fewer columns: each group of them reads A again */
-#define SPLIT_MAX (1u << 18)     /* elements of C up to which chunks go to different threads */
+#define SPLIT_BYTES (4u << 20)   /* of the sums of all chunks, up to which they go to different threads */
 #define TILES_WANTED 8           /* smaller tiles read, and pack, their operands more often */
 #define TILE_WORK (1u << 21)     /* multiply-adds of a tile that need not be halved */
 #define PACK_COLS 128            /* columns and k of one packing job, and the k of one call in it */
 #define PACK_K 512
 #define PACK_STEP 128
-#define STORE_ROWS 8
+#define STORE_ROWS 8             /* of a tile, stored over its whole width before the next ones */
 #define DECODE_BYTES (64u << 10) /* of weights in one tile */
 #define DECODE_COLS 128          /* of a tile when weights are stored [k,n] */
 
@@ -61,8 +61,8 @@ static figk_gemm flattened(const figk_gemm *g) {
 
 static size_t n_chunks(size_t k) { return FIG_MAX(k / CHUNK, 1); }
 
-/* A is read where it stands if that is what packing would give. Not at strides of whole pages: rows would push each
- * other out of the first-level cache. */
+/* A is read where it stands if that is what packing would give. Not at strides of 2 KiB: rows would push each other
+ * out of the first-level cache. */
 static bool must_pack_a(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     size_t stride = g->lda * fig_dtype_size(leaf->elem);
     return g->at != leaf->elem || g->a_trans || g->k % leaf->k_step || stride % 2048 == 0;
@@ -95,13 +95,15 @@ static void plan_tiles(plan *p, const figk_gemm *g) {
     p->tile_cols = fig__round_up(fig__ceil_div(n, fig__ceil_div(n, cols)), leaf->nr);
 }
 
+static size_t parts_size(const plan *p, const figk_gemm *g) { return p->n_chunks * g->m * p->n_pad * p->real_size; }
+
 static plan plan_of(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     plan p = {.leaf = leaf, .real_size = fig_dtype_size(leaf->real), .elem_size = fig_dtype_size(leaf->elem)};
     p.k_pad = fig__round_up(g->k, leaf->k_step);
     p.n_pad = fig__round_up(g->n, leaf->nr);
     p.n_chunks = n_chunks(g->k);
     p.a_packed = must_pack_a(leaf, g);
-    p.split = p.n_chunks > 1 && g->batch == 1 && g->m * p.n_pad <= SPLIT_MAX;
+    p.split = g->batch == 1 && parts_size(&p, g) <= SPLIT_BYTES && p.n_chunks > 1;
     plan_groups(&p, g);
     plan_tiles(&p, g);
     return p;
@@ -116,8 +118,7 @@ static size_t decode_cols(const figk_gemm *g) {
 
 size_t fig__gemm_scratch(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     if (is_empty(g)) return 0;
-    size_t real_size = fig_dtype_size(leaf->real);
-    size_t m = flattened(g).m;
+    size_t real_size = fig_dtype_size(leaf->real), m = flattened(g).m;
     if (g->decode) return m * decode_cols(g) * real_size;
     size_t rows = FIG_MIN(leaf->mc, fig__round_up(m, leaf->m_step)), cols = FIG_MIN(leaf->nc, fig__round_up(g->n, leaf->nr));
     size_t acc = rows * cols * real_size * (n_chunks(g->k) > 1 ? 2 : 1);
@@ -133,7 +134,7 @@ size_t fig__gemm_workspace(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     size_t col = p.k_pad * p.elem_size;
     size_t b = FIG_MIN(p.n_pad * col, FIG_MAX(GROUP_COLS * col, GROUP_BYTES));
     size_t packed = FIG_MIN(n_packed_b(&f, f.batch) * b, FIG_MAX(GROUP_BYTES, b));
-    size_t parts = p.n_chunks > 1 ? p.n_chunks * FIG_MIN(f.m * p.n_pad, SPLIT_MAX) * p.real_size : 0;
+    size_t parts = p.n_chunks > 1 ? FIG_MIN(parts_size(&p, &f), SPLIT_BYTES) : 0;
     return fig__round_up(packed, FIG_ALIGN) + parts;
 }
 
@@ -211,6 +212,7 @@ static void multiply_chunk(const group *w, const tile *t, size_t chunk, char *ac
         for (size_t col = 0; col < t->cols; col += leaf->nr) {
             panel.cols = FIG_MIN(leaf->nr, w->g->n - w->col0 - t->col - col);
             panel.b = b + (col * p->k_pad + k * leaf->nr) * p->elem_size;
+            panel.next_b = (const char *)panel.b + p->k_pad * leaf->nr * p->elem_size;
             panel.acc = acc + col * t->rows * p->real_size;
             leaf->panel(&panel);
         }

@@ -29,6 +29,7 @@ typedef struct figk_gemm_panel {
     const void *a;
     size_t a_stride;
     const void *b;
+    const void *next_b; /* will be asked for next */
     void *acc;
     bool more;
 } figk_gemm_panel;
@@ -61,7 +62,7 @@ typedef struct figk_gemm_decode {
 struct figk_gemm_leaf {
     fig_dtype real;      /* of acc, bias and decoding */
     fig_dtype elem;      /* of packed operands */
-    size_t k_unit, k_step;
+    size_t k_step;
     size_t nr;
     size_t m_step;       /* tiles are cut at multiples of so many rows */
     size_t mc, nc, kc;   /* the largest tile of C and the block of K between two visits to acc */

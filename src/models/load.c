@@ -98,7 +98,7 @@ fig_status fig__model_take_weights(fig_model *m, const fig__weights *w) {
 #endif
 
 static bool is_model(const char *path) {
-    char config[4096];
+    char config[4200];
     snprintf(config, sizeof config, "%s/config.json", path);
     return fig__path_exists(config) || (fig__path_exists(path) && !fig__path_is_dir(path));
 }

@@ -31,6 +31,7 @@ enum { /* rows that have no public function; see the table */
 };
 static const fig_op *inner(int which);
 #define INNER(which, a, p0, p1) ew(g, inner(which), a, d, NULL, p0, p1)
+#define D n->in[1] /* of the rows that are gradients: the gradient or tangent they pass on */
 
 LOCAL(neg, fig_neg(g, d))
 LOCAL(abs, fig_mul(g, d, fig_sign(g, X)))
@@ -51,6 +52,35 @@ LOCAL(relu2, INNER(RELU2_BWD, X, 0, 0))
 LOCAL(silu, INNER(SILU_BWD, X, 0, 0))
 LOCAL(gelu, INNER(GELU_BWD, X, 0, 0))
 LOCAL(gelu_tanh, INNER(GELU_TANH_BWD, X, 0, 0))
+/* Second order. A gradient row is linear in what it passes on, and has the second derivative at its point: zero where the
+ * function is piecewise linear. */
+#define LOCAL_BWD(name, at_point) LOCAL(name, i ? ew(g, n->op, X, d, NULL, P(0), P(1)) : at_point)
+#define TIMES(factor) fig_mul(g, fig_mul(g, d, D), factor)
+LOCAL_BWD(kinked_bwd, NULL)
+LOCAL_BWD(relu2_bwd, fig_scale(g, ew(g, inner(RELU_BWD), X, fig_mul(g, d, D), NULL, 0, 0), 2))
+LOCAL_BWD(sigmoid_bwd, TIMES(fig_add_scalar(g, fig_scale(g, X, -2), 1)))
+LOCAL_BWD(tanh_bwd, TIMES(fig_scale(g, X, -2)))
+/* s (1 - s) (2 + x (1 - 2s)) */
+static fig_tensor *silu_second(fig_graph *g, fig_tensor *x) {
+    fig_tensor *s = fig_sigmoid(g, x), *slope = fig_mul(g, s, fig_add_scalar(g, fig_neg(g, s), 1));
+    return fig_mul(g, slope, fig_add_scalar(g, fig_mul(g, x, fig_add_scalar(g, fig_scale(g, s, -2), 1)), 2));
+}
+/* (2 - x^2) exp(-x^2 / 2) / sqrt(2 pi) */
+static fig_tensor *gelu_second(fig_graph *g, fig_tensor *x) {
+    fig_tensor *sq = fig_square(g, x), *density = fig_scale(g, fig_exp(g, fig_scale(g, sq, -0.5)), 0.39894228040143267794);
+    return fig_mul(g, density, fig_add_scalar(g, fig_neg(g, sq), 2));
+}
+/* With t = tanh(u), u = k (x + c x^3):  (1 - t^2) (u' + x u'' / 2 - x t u'^2) */
+static fig_tensor *gelu_tanh_second(fig_graph *g, fig_tensor *x) {
+    const double k = 0.79788456080286535588, c = 0.044715;
+    fig_tensor *sq = fig_square(g, x), *t = fig_tanh(g, fig_mul(g, x, fig_scale(g, fig_add_scalar(g, fig_scale(g, sq, c), 1), k)));
+    fig_tensor *u1 = fig_add_scalar(g, fig_scale(g, sq, 3 * k * c), k), *half_x_u2 = fig_scale(g, sq, 3 * k * c);
+    fig_tensor *last = fig_mul(g, fig_mul(g, x, t), fig_square(g, u1));
+    return fig_mul(g, fig_add_scalar(g, fig_neg(g, fig_square(g, t)), 1), fig_sub(g, fig_add(g, u1, half_x_u2), last));
+}
+LOCAL_BWD(silu_bwd, TIMES(silu_second(g, X)))
+LOCAL_BWD(gelu_bwd, TIMES(gelu_second(g, X)))
+LOCAL_BWD(gelu_tanh_bwd, TIMES(gelu_tanh_second(g, X)))
 LOCAL(same, d)
 LOCAL(scale, fig_scale(g, d, P(0)))
 LOCAL(pow, fig_mul(g, d, fig_scale(g, fig_pow(g, X, P(0) - 1), P(0))))
@@ -74,7 +104,7 @@ static fig_tensor *d_dropout(fig_graph *g, fig_node *n, int i, fig_tensor *d) {
     fig_node *m = fig_node_new(g, n->op, n->attr, sizeof(fig__ew_attr), &d, 1, 1, 0);
     return m ? m->out[0] : NULL;
 }
-LOCAL(cast, fig_cast(g, d, X->dtype))
+LOCAL(cast, fig_cast(g, d, Y->dtype)) /* a gradient gets its own type where it is added up */
 
 /* --- the family's functions -------------------------------------------------------------------------------------*/
 
@@ -151,17 +181,16 @@ static void tangent_ew(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_te
             .ew = micro, .shape_only = shape_inputs},                                                                  \
      .arity = n_inputs}
 
-#define SECOND "it is itself a gradient; use the tangent pass for second order"
 static const ew_row inner_rows[] = {
-    [SIGMOID_BWD] = FLAT_ROW("sigmoid_bwd", FIGK_EW_sigmoid_bwd, 2, SECOND, 0),
-    [TANH_BWD] = FLAT_ROW("tanh_bwd", FIGK_EW_tanh_bwd, 2, SECOND, 0),
-    [RELU_BWD] = FLAT_ROW("relu_bwd", FIGK_EW_relu_bwd, 2, SECOND, 0),
-    [RELU2_BWD] = FLAT_ROW("relu2_bwd", FIGK_EW_relu2_bwd, 2, SECOND, 0),
-    [LEAKY_RELU_BWD] = FLAT_ROW("leaky_relu_bwd", FIGK_EW_leaky_relu_bwd, 2, SECOND, 0),
-    [CLAMP_BWD] = FLAT_ROW("clamp_bwd", FIGK_EW_clamp_bwd, 2, SECOND, 0),
-    [SILU_BWD] = FLAT_ROW("silu_bwd", FIGK_EW_silu_bwd, 2, SECOND, 0),
-    [GELU_BWD] = FLAT_ROW("gelu_bwd", FIGK_EW_gelu_bwd, 2, SECOND, 0),
-    [GELU_TANH_BWD] = FLAT_ROW("gelu_tanh_bwd", FIGK_EW_gelu_tanh_bwd, 2, SECOND, 0),
+    [SIGMOID_BWD] = ROW("sigmoid_bwd", FIGK_EW_sigmoid_bwd, 2, d_sigmoid_bwd, 0, 0),
+    [TANH_BWD] = ROW("tanh_bwd", FIGK_EW_tanh_bwd, 2, d_tanh_bwd, 0, 0),
+    [RELU_BWD] = ROW("relu_bwd", FIGK_EW_relu_bwd, 2, d_kinked_bwd, 0, 0),
+    [RELU2_BWD] = ROW("relu2_bwd", FIGK_EW_relu2_bwd, 2, d_relu2_bwd, 0, 0),
+    [LEAKY_RELU_BWD] = ROW("leaky_relu_bwd", FIGK_EW_leaky_relu_bwd, 2, d_kinked_bwd, 0, 0),
+    [CLAMP_BWD] = ROW("clamp_bwd", FIGK_EW_clamp_bwd, 2, d_kinked_bwd, 0, 0),
+    [SILU_BWD] = ROW("silu_bwd", FIGK_EW_silu_bwd, 2, d_silu_bwd, 0, 0),
+    [GELU_BWD] = ROW("gelu_bwd", FIGK_EW_gelu_bwd, 2, d_gelu_bwd, 0, 0),
+    [GELU_TANH_BWD] = ROW("gelu_tanh_bwd", FIGK_EW_gelu_tanh_bwd, 2, d_gelu_tanh_bwd, 0, 0),
     [FILL] = FLAT_ROW("fill", FIG__EW_FILL, 1, "its value is a constant", 1),
 };
 static const fig_op *inner(int which) { return &inner_rows[which].op; }
@@ -296,7 +325,7 @@ fig_tensor *fig__ew_sample(fig_op_sampler *s, size_t row, int variant) {
     for (int i = 0; i < r->arity; i++)
         in[i] = i && variant ? fig_sample_input(s, r->low, r->high, 1, 5) : fig_sample_input(s, r->low, r->high, 3, 2, 3, 5);
     if (row == DROPOUT) return fig_dropout(g, in[0], 0.4);
-    if (row == CAST) return fig_cast(g, in[0], FIG_F64);
+    if (row == CAST) return fig_cast(g, in[0], fig__real_dtype(g));
     if (row == WHERE) in[0] = fig_gt(g, in[0], fig_scale(g, in[0], 0));
     double p0 = row == CLAMP ? -0.7 : row == POW ? 1.7 : row == LEAKY_RELU ? 0.2 : 0.8;
     return ew(g, &r->op, in[0], in[1], in[2], p0, 0.9);

@@ -73,7 +73,7 @@ fig_tensor *fig_embedding(fig_graph *g, fig_tensor *table, fig_tensor *index) {
  * Positions are put into lists by table row (a counting sort, positions ascending), then every table row is summed by one
  * thread in that order: no atomics, the same bits for any number of threads. Workspace: starts [n+1], order [rows]. */
 static fig_status infer_embedding_bwd(fig_node *n) {
-    fig_set_shape(n->out[0], fig_grad_dtype(n->in[2]), 2, n->in[2]->shape);
+    fig_set_shape(n->out[0], fig__real_dtype(n->graph), 2, n->in[2]->shape); /* rows are summed in place */
     return FIG_OK;
 }
 typedef struct scatter_job { const fig_exec *x; const fig_node *n; size_t n_table, cols; uint32_t *start, *order; } scatter_job;

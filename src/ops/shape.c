@@ -486,7 +486,9 @@ static fig_tensor *pad_back(fig_graph *g, fig_tensor *d, fig_tensor *x, int axis
 static fig_status infer_alias(fig_node *n) {
     const fig_tensor *x = n->in[0];
     fig_tensor *out = n->out[0];
-    if (n->n_in > 1 && fig_numel(n->in[1]) != fig_numel(x)) return fig_node_fail(n, "both need one shape");
+    bool fits = n->n_in < 2 || n->in[1]->ndim == x->ndim;
+    for (int i = 0; fits && n->n_in > 1 && i < x->ndim; i++) fits = n->in[1]->shape[i] == x->shape[i];
+    if (!fits) return fig_node_fail(n, "both need one shape");
     out->dtype = x->dtype;
     out->ndim = x->ndim;
     out->offset = x->offset;

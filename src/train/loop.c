@@ -255,9 +255,18 @@ static fig_status fit_to_minutes(fig_trainer *t) {
     return FIG_OK;
 }
 
+/* The measurement was short and the machine may have become busier since: when what is left of the minutes will not do
+ * for what is left of the steps, there are fewer of them, and the schedule ends sooner. */
+static void refit_to_minutes(fig_trainer *t, double began) {
+    if (t->o.minutes <= 0 || !t->p.iter) return;
+    double elapsed = fig__now() - began, left = t->o.minutes * 60 - elapsed;
+    int64_t steps = t->p.iter + (int64_t)FIG_MAX(0, left / (elapsed / (double)t->p.iter));
+    if (steps + t->o.max_iters / 20 < t->o.max_iters) t->o.max_iters = FIG_MAX(steps, t->p.iter + 1);
+}
+
 static fig_status run_steps(fig_trainer *t, bool *early) {
     int skipped = 0;
-    double norm = 0, since = fig__now();
+    double norm = 0, since = fig__now(), began = since - t->p.seconds;
     int64_t logged_at = t->p.iter;
     while (t->p.iter < t->o.max_iters) {
         if (fig_cancelled(t->ctx)) {
@@ -269,7 +278,8 @@ static fig_status run_steps(fig_trainer *t, bool *early) {
         FIG_TRY(update(t, norm, &skipped));
         t->p.iter++;
         t->p.seconds += fig__now() - start;
-        bool last = t->p.iter == t->o.max_iters;
+        if (due(t->o.log_interval, t->p.iter)) refit_to_minutes(t, began);
+        bool last = t->p.iter >= t->o.max_iters;
         if (due(t->o.log_interval, t->p.iter) || last) {
             FIG_TRY(log_step(t, t->p.loss, norm, fig__now() - since, t->p.iter - logged_at));
             since = fig__now();

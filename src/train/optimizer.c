@@ -234,7 +234,7 @@ static fig_status make_tiles(fig__optimizer *opt) {
 }
 
 static fig_status make_blocks(fig__optimizer *opt) {
-    size_t n = opt->n_flat, unused, scratch;
+    size_t n = opt->n_flat, unused, scratch = 0;
     fig_context *ctx = opt->ctx;
     bool adam = any_kind(opt->params, &opt->o, FIG_ADAMW, &unused), muon = any_kind(opt->params, &opt->o, FIG_MUON, &opt->largest);
     size_t work = muon ? muon_workspace(ctx, opt->params, &opt->o, &scratch) : 0;

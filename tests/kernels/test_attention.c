@@ -1,9 +1,9 @@
-/* tests/kernels/test_attention.c: attention at every level this machine has, against sums over the whole T x T matrix in
- * double, written out here and independent of the library's own oracle (which is one of the things tested).
+/* tests/kernels/test_attention.c: attention at every level this machine has, against sums over the whole T x T matrix
+ * in double, written out here and independent of the library's own oracle (which is one of the things tested).
  *
- * Tolerances are bounds of rounding: with u the unit roundoff, a dot product of n terms is off by at most (n + 3) u times
- * the sum of its magnitudes, a probability by that much of its score, and so on through the chain; with bf16 pairs,
- * probabilities and their gradients are rounded to bf16 once more. The bounds are summed beside the values. */
+ * Tolerances are bounds of rounding: with u the unit roundoff, a dot product of n terms is off by at most (n + 3) u
+ * times the sum of its magnitudes, a probability by that much of its score, and so on through the chain; with bf16
+ * pairs, probabilities and their gradients are rounded to bf16 once more. The bounds are summed beside the values. */
 #include "check.h"
 #include "kernels/attention.h"
 #include <sys/mman.h>
@@ -162,10 +162,20 @@ static void make_masks(problem *p) {
 static problem problem_new(const spec *s, fig_dtype type, fig_dtype grid) {
     problem p = {.s = *s};
     size_t n_head = s->n_kv_head * s->group, b = s->n_batch, gap = s->gaps ? 3 : 0, d = s->head_dim;
-    p.a = (figk_attn){.n_batch = b, .n_head = n_head, .n_kv_head = s->n_kv_head, .head_dim = d, .q_max = s->q_max,
-                      .kv_max = s->kv_max, .type = type, .scale = 1 / sqrt((double)d), .softcap = s->softcap,
-                      .causal = s->causal, .window = s->window, .dropout = s->dropout,
-                      .key = {.seed = s->seed, .stream = 77, .step = 5}, .sample0 = 1000};
+    p.a = (figk_attn){.n_batch = b,
+                      .n_head = n_head,
+                      .n_kv_head = s->n_kv_head,
+                      .head_dim = d,
+                      .q_max = s->q_max,
+                      .kv_max = s->kv_max,
+                      .type = type,
+                      .scale = 1 / sqrt((double)d),
+                      .softcap = s->softcap,
+                      .causal = s->causal,
+                      .window = s->window,
+                      .dropout = s->dropout,
+                      .key = {.seed = s->seed, .stream = 77, .step = 5},
+                      .sample0 = 1000};
     make_masks(&p);
     array *queries[] = {&p.q, &p.d_o, &p.o, &p.dq}, *keys[] = {&p.k, &p.v, &p.dk, &p.dv};
     for (size_t i = 0; i < 4; i++) {
@@ -174,8 +184,8 @@ static problem problem_new(const spec *s, fig_dtype type, fig_dtype grid) {
         if (i < 2) fill(queries[i], i, &p, p.a.q_len, grid), fill(keys[i], i + 2, &p, p.a.kv_len, grid);
     }
     p.lse = calloc(b * n_head * s->q_max, sizeof(double));
-    size_t *to[] = {p.a.q_stride, p.a.do_stride, p.a.o_stride, p.a.dq_stride,
-                    p.a.k_stride, p.a.v_stride, p.a.dk_stride, p.a.dv_stride};
+    size_t *to[] = {p.a.q_stride, p.a.do_stride, p.a.o_stride,  p.a.dq_stride,
+                    p.a.k_stride, p.a.v_stride,  p.a.dk_stride, p.a.dv_stride};
     for (size_t i = 0; i < 8; i++) memcpy(to[i], (i < 4 ? queries[i] : keys[i - 4])->stride, sizeof p.q.stride);
     p.a.q = p.q.data, p.a.k = p.k.data, p.a.v = p.v.data, p.a.o = p.o.data, p.a.d_o = p.d_o.data, p.a.lse = p.lse;
     p.a.dq = p.dq.data, p.a.dk = p.dk.data, p.a.dv = p.dv.data;
@@ -186,7 +196,8 @@ static problem problem_new(const spec *s, fig_dtype type, fig_dtype grid) {
 static void problem_free(problem *p) {
     array *all[] = {&p->q, &p->k, &p->v, &p->d_o, &p->o, &p->dq, &p->dk, &p->dv};
     for (size_t i = 0; i < FIG_COUNT(all); i++) array_free(all[i]);
-    for (size_t i = 0; p->k_blocks && i < p->a.n_batch * p->a.blocks_max; i++) free(p->k_blocks[i]), free(p->v_blocks[i]);
+    for (size_t i = 0; p->k_blocks && i < p->a.n_batch * p->a.blocks_max; i++)
+        free(p->k_blocks[i]), free(p->v_blocks[i]);
     free(p->k_blocks), free(p->v_blocks);
     free(p->q_len), free(p->kv_len), free(p->q_segment), free(p->kv_segment), free(p->lse);
 }
@@ -209,7 +220,9 @@ static spec random_spec(uint64_t seed) {
 
 /* --- the witness ------------------------------------------------------------------------------------------------ */
 
-typedef struct rounding { double unit, pair, store; } rounding; /* of sums, of bf16 operands, of the results */
+typedef struct rounding {
+    double unit, pair, store;
+} rounding; /* of sums, of bf16 operands, of the results */
 
 /* Values and bounds, in the order [b][t][h][d]; lse [b][h][t]. */
 typedef struct witness {
@@ -218,7 +231,8 @@ typedef struct witness {
 } witness;
 
 static witness witness_new(const figk_attn *a) {
-    size_t nq = a->n_batch * a->q_max * a->n_head * a->head_dim, nk = a->n_batch * a->kv_max * a->n_kv_head * a->head_dim;
+    size_t nq = a->n_batch * a->q_max * a->n_head * a->head_dim,
+           nk = a->n_batch * a->kv_max * a->n_kv_head * a->head_dim;
     witness w;
     double **q_like[] = {&w.o, &w.lse, &w.dq, &w.o_tol, &w.lse_tol, &w.dq_tol};
     double **k_like[] = {&w.dk, &w.dv, &w.dk_tol, &w.dv_tol};
@@ -242,7 +256,10 @@ static bool sees(const problem *p, size_t b, size_t i, size_t j) {
 }
 
 /* One query against one key: score, what it may be off by, dropout factor. */
-typedef struct pair { bool seen; double s, s_off, keep, dp, dp_off; } pair;
+typedef struct pair {
+    bool seen;
+    double s, s_off, keep, dp, dp_off;
+} pair;
 
 static pair pair_of(const problem *p, const rounding *u, size_t b, size_t h, size_t i, size_t j) {
     pair x = {.seen = sees(p, b, i, j), .keep = 1};
@@ -286,8 +303,8 @@ static void witness_forward_row(const problem *p, witness *w, const rounding *u,
         double o = 0, size = 0;
         for (size_t j = 0; j < a->kv_max; j++) {
             if (!x[j].seen) continue;
-            double pv = exp(x[j].s - top) / total * x[j].keep *
-                        array_get(&p->v, array_at(&p->v, b, j, h / p->s.group) + d);
+            double pv =
+                exp(x[j].s - top) / total * x[j].keep * array_get(&p->v, array_at(&p->v, b, j, h / p->s.group) + d);
             o += pv, size += fabs(pv);
         }
         size_t at = ((b * a->q_max + i) * a->n_head + h) * a->head_dim + d;
@@ -298,7 +315,8 @@ static void witness_forward_row(const problem *p, witness *w, const rounding *u,
 }
 
 /* Gradients of one query, from the o and lse that the problem holds; adds to dk and dv. */
-static void witness_backward_row(const problem *p, witness *w, const rounding *u, size_t b, size_t h, size_t i, double lse) {
+static void witness_backward_row(const problem *p, witness *w, const rounding *u, size_t b, size_t h, size_t i,
+                                 double lse) {
     const figk_attn *a = &p->a;
     size_t dim = a->head_dim, o_at = array_at(&p->o, b, i, h), do_at = array_at(&p->d_o, b, i, h);
     double delta = 0, delta_off = 0, n = (double)dim + 3;
@@ -315,8 +333,9 @@ static void witness_backward_row(const problem *p, witness *w, const rounding *u
         double slope = a->softcap != 0 ? 1 - (x.s / a->softcap) * (x.s / a->softcap) : 1;
         double slope_off = a->softcap != 0 ? 2 * x.s_off / a->softcap + 4 * u->unit : 0;
         double raw = prob * a->scale * (x.keep * x.dp - delta), ds = raw * slope;
-        double ds_off = fabs(raw) * (prob_off + slope_off + 6 * u->unit) +
-                        prob * a->scale * (x.keep * x.dp_off + delta_off + u->unit * (fabs(x.keep * x.dp) + fabs(delta)));
+        double ds_off =
+            fabs(raw) * (prob_off + slope_off + 6 * u->unit) +
+            prob * a->scale * (x.keep * x.dp_off + delta_off + u->unit * (fabs(x.keep * x.dp) + fabs(delta)));
         double pr = prob * x.keep;
         for (size_t d = 0; d < dim; d++) {
             size_t q_out = ((b * a->q_max + i) * a->n_head + h) * dim + d;
@@ -341,8 +360,10 @@ static void witness_run(const problem *p, witness *w, const rounding *u, bool ba
     const figk_attn *a = &p->a;
     for (size_t r = 0; r < a->n_batch * a->n_head * a->q_max; r++) {
         size_t i = r % a->q_max, h = r / a->q_max % a->n_head, b = r / (a->q_max * a->n_head);
-        if (backward) witness_backward_row(p, w, u, b, h, i, lse_get(p, r));
-        else witness_forward_row(p, w, u, b, h, i);
+        if (backward)
+            witness_backward_row(p, w, u, b, h, i, lse_get(p, r));
+        else
+            witness_forward_row(p, w, u, b, h, i);
     }
 }
 
@@ -365,14 +386,16 @@ static void run_tiles(const figk_table *t, const figk_attn *a, bool backward) {
     free(scratch);
 }
 
-static bool compare(const char *what, uint64_t seed, const array *x, const double *value, const double *tol, double store) {
+static bool compare(const char *what, uint64_t seed, const array *x, const double *value, const double *tol,
+                    double store) {
     const size_t *n = x->shape;
     for (size_t i = 0; i < n[0] * n[1] * n[2] * n[3]; i++) {
         size_t at = array_at(x, i / (n[3] * n[2] * n[1]), i / (n[3] * n[2]) % n[1], i / n[3] % n[2]) + i % n[3];
         double got = array_get(x, at), allowed = tol[i] + store * fabs(value[i]);
         if (got == value[i] || fabs(got - value[i]) <= allowed) continue;
-        return check_report_(false, __FILE__, __LINE__, "case %" PRIu64 ": %s[%zu]: %.9g, expected %.9g, tolerance %.3g",
-                             seed, what, i, got, value[i], allowed);
+        return check_report_(false, __FILE__, __LINE__,
+                             "case %" PRIu64 ": %s[%zu]: %.9g, expected %.9g, tolerance %.3g", seed, what, i, got,
+                             value[i], allowed);
     }
     return EXPECT(array_guarded(x));
 }
@@ -385,7 +408,8 @@ static bool check_problem(problem *p, const figk_table *t, const rounding *u) {
     for (size_t i = 0; i < p->a.n_batch * p->a.n_head * p->a.q_max && ok; i++) {
         if (!sees(p, i / (p->a.n_head * p->a.q_max), i % p->a.q_max, 0) && w.lse[i] == -INFINITY) {
             ok = EXPECT(lse_get(p, i) == -INFINITY);
-        } else ok = EXPECT_NEAR(lse_get(p, i), w.lse[i], w.lse_tol[i]);
+        } else
+            ok = EXPECT_NEAR(lse_get(p, i), w.lse[i], w.lse_tol[i]);
     }
     if (ok) {
         witness_run(p, &w, u, true);
@@ -434,6 +458,7 @@ TEST(scalar) { check_level(FIGK_SCALAR); }
 TEST(avx2) { check_level(FIGK_AVX2); }
 TEST(avx512) { check_level(FIGK_AVX512); }
 TEST(avx512bf16) { check_level(FIGK_AVX512BF16); }
+TEST(amx) { check_level(FIGK_AMX); }
 
 /* The gradient of sum(o * w) by differences of the oracle's own forward. */
 static double loss_of(problem *p) {
@@ -468,7 +493,8 @@ static void check_differences(problem *p, array *x, const array *dx, uint64_t *s
 TEST(oracle_gradient_matches_differences) {
     for (uint64_t seed = 0; seed < 24; seed++) {
         spec s = random_spec(seed + 1000);
-        s.q_max = FIG_MIN(s.q_max, (size_t)20), s.kv_max = FIG_MIN(s.kv_max, (size_t)24), s.lens = false, s.block_len = 0;
+        s.q_max = FIG_MIN(s.q_max, (size_t)20), s.kv_max = FIG_MIN(s.kv_max, (size_t)24), s.lens = false,
+        s.block_len = 0;
         problem p = problem_new(&s, FIG_F64, FIG_F64);
         uint64_t state = seed;
         run_tiles(figk_oracle(), &p.a, false);
@@ -550,8 +576,15 @@ TEST(neighbours_change_no_bit) {
 /* A query's output is the same whichever part of the sequence it was computed with (chunks of a prompt). */
 TEST(chunks_change_no_bit) {
     fig_context *fig = check_context();
-    spec s = {.seed = 3, .n_batch = 1, .n_kv_head = 2, .group = 2, .head_dim = 40, .q_max = 130, .kv_max = 130,
-              .causal = true, .magnitude = 1};
+    spec s = {.seed = 3,
+              .n_batch = 1,
+              .n_kv_head = 2,
+              .group = 2,
+              .head_dim = 40,
+              .q_max = 130,
+              .kv_max = 130,
+              .causal = true,
+              .magnitude = 1};
     problem whole = problem_new(&s, FIG_BF16, FIG_BF16), parts = problem_new(&s, FIG_BF16, FIG_BF16);
     fig__scratch_reserve(fig, figk_attention_scratch(fig, &whole.a, false));
     figk_attention_forward(fig, &whole.a);
@@ -574,8 +607,15 @@ TEST(huge_scores) {
         const figk_table *t = figk_at((figk_level)level);
         if (!t) continue;
         for (int i = 0; i < 4; i++) {
-            spec s = {.seed = 8, .n_batch = 1, .n_kv_head = 1, .group = 1, .head_dim = 16, .q_max = i < 2 ? 90 : 1,
-                      .kv_max = 90, .causal = true, .magnitude = 60};
+            spec s = {.seed = 8,
+                      .n_batch = 1,
+                      .n_kv_head = 1,
+                      .group = 1,
+                      .head_dim = 16,
+                      .q_max = i < 2 ? 90 : 1,
+                      .kv_max = 90,
+                      .causal = true,
+                      .magnitude = 60};
             fig_dtype type = i % 2 ? FIG_BF16 : FIG_F32;
             rounding u = rounding_of(type, (figk_level)level);
             problem p = problem_new(&s, type, type);
@@ -591,8 +631,15 @@ TEST(rows_that_see_nothing) {
     for (int level = 0; level < FIGK_LEVEL_COUNT; level++) {
         const figk_table *t = figk_at((figk_level)level);
         if (!t) continue;
-        spec s = {.seed = 9, .n_batch = 2, .n_kv_head = 1, .group = 2, .head_dim = 24, .q_max = 80, .kv_max = 10,
-                  .causal = true, .magnitude = 1};
+        spec s = {.seed = 9,
+                  .n_batch = 2,
+                  .n_kv_head = 1,
+                  .group = 2,
+                  .head_dim = 24,
+                  .q_max = 80,
+                  .kv_max = 10,
+                  .causal = true,
+                  .magnitude = 1};
         problem p = problem_new(&s, FIG_F32, FIG_F32);
         run_tiles(t, &p.a, false);
         run_tiles(t, &p.a, true);
@@ -606,12 +653,19 @@ TEST(rows_that_see_nothing) {
     }
 }
 
-/* Elements past 2^34, where random counters carry into their upper word: row 3 * HEAD starts 4 elements before. The other
- * heads are not there; their log-sum-exps are addresses without memory. */
+/* Elements past 2^34, where random counters carry into their upper word: row 3 * HEAD starts 4 elements before. The
+ * other heads are not there; their log-sum-exps are addresses without memory. */
 TEST(dropout_far_elements) {
     enum { HEAD = 84215045, KV = 68 };
-    spec s = {.seed = 4, .n_batch = 1, .n_kv_head = 1, .group = 1, .head_dim = 4, .q_max = 3, .kv_max = KV,
-              .dropout = 0.5, .magnitude = 1};
+    spec s = {.seed = 4,
+              .n_batch = 1,
+              .n_kv_head = 1,
+              .group = 1,
+              .head_dim = 4,
+              .q_max = 3,
+              .kv_max = KV,
+              .dropout = 0.5,
+              .magnitude = 1};
     size_t lse_bytes = (size_t)(HEAD + 1) * 3 * sizeof(float);
     void *lse = mmap(NULL, lse_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (lse == MAP_FAILED) SKIP("no address space for a gigabyte");

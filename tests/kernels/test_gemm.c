@@ -260,6 +260,23 @@ static void check_bits(fig_context *fig, fig_context *one, const figk_table *t, 
     }
 }
 
+/* What is not finite must show in the whole row, and nowhere else; also through rounding to bf16. */
+static void check_not_finite(fig_context *fig, const figk_table *t, const figk_gemm_leaf *fixed, fig_dtype real) {
+    static const double bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 12; i++) {
+        fig_dtype type = fixed || i % 2 ? FIG_BF16 : real;
+        product p = {.real = real, .g = {.m = 9, .n = 33, .k = 40, .batch = 1, .at = type, .bt = type, .alpha = 1,
+                                         .ct = i % 4 < 2 ? FIG_BF16 : real, .decode = !fixed && i >= 6}};
+        product_fill(&p, 0);
+        put(p.a.data, type, 5 * p.g.lda + 7, bad[i % 3]);
+        product_run(fig, leaf_for(t, fixed, &p.g), &p.g);
+        bool right = true;
+        for (size_t at = 0; at < 9 * 33; at++) right &= !!isfinite(get(p.c.data, p.g.ct, at)) == (at / 33 != 5);
+        EXPECT(right);
+        product_free(&p);
+    }
+}
+
 static fig_context *context_of(const char *level, int n_threads) {
     fig_context *fig = NULL;
     fig_context_options options = {.cpu_level = level, .n_threads = n_threads};
@@ -279,6 +296,7 @@ static void check_leaf(const char *level, const figk_table *t, const figk_gemm_l
         check_random(fig, t, fixed, real, 150);
         check_large(fig, t, fixed, real);
         check_bits(fig, one, t, fixed, real);
+        check_not_finite(one, t, fixed, real);
     }
     context_free(one);
     context_free(fig);
@@ -326,7 +344,7 @@ static void emulated_panel(const figk_gemm_panel *p) {
 
 TEST(amx_emulated) {
     figk_gemm_leaf leaf = *figk_at(FIGK_SCALAR)->gemm_leaf(false);
-    leaf.elem = FIG_BF16, leaf.k_unit = 2, leaf.k_step = K_TILE, leaf.nr = NR, leaf.m_step = 32;
+    leaf.elem = FIG_BF16, leaf.k_step = K_TILE, leaf.nr = NR, leaf.m_step = 32;
     leaf.mc = 256, leaf.nc = 768, leaf.kc = 256;
     leaf.pack_a = plain_pack_a, leaf.pack_b = plain_pack_b, leaf.panel = emulated_panel;
     check_leaf("scalar", figk_at(FIGK_SCALAR), &leaf, FIG_F32);

@@ -33,8 +33,8 @@ static void expect_refused(const char *header, size_t n_data, fig_status code, c
 TEST(reads_views_in_file_order) {
     fig_context *ctx = check_context();
     fig__weights *w;
-    const char *header = "{\"__metadata__\":{\"format\":\"pt\"}," T("b", "U8", "[2,2]", 4, 8) "," T("a", "F32", "[]", 0, 4)
-        "," T("none", "I64", "[3,0]", 8, 8) "}  ";
+    const char *header = "{\"__metadata__\":{\"format\":\"pt\"}," T("b", "U8", "[2,2]", 4, 8) "," T(
+        "a", "F32", "[]", 0, 4) "," T("none", "I64", "[3,0]", 8, 8) "}  ";
     char *path = make_file(ctx, check_tmpdir(), header, 8);
     if (!EXPECT_OK(ctx, fig__st_open(ctx, path, &w))) return;
     EXPECT_EQ_I(fig__weights_count(w), 3);
@@ -92,7 +92,8 @@ TEST(refuses_what_a_header_must_not_say) {
     expect_refused("{" T("a", "F4", "[3]", 0, 1) "}", 1, FIG_ERR_FORMAT, "whole byte");
     expect_refused("{" T("a", "F32", "[2]", 0, 4) "}", 4, FIG_ERR_FORMAT, "asks for 8 bytes, its data_offsets give 4");
     expect_refused("{" T("a", "F32", "[1]", 4, 0) "}", 4, FIG_ERR_FORMAT, "wrong data_offsets");
-    expect_refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1, FIG_ERR_FORMAT, "wrong data_offsets");
+    expect_refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1, FIG_ERR_FORMAT,
+                   "wrong data_offsets");
     expect_refused("{" T("a", "U8", "[2]", 0, 2) "," T("a", "U8", "[2]", 2, 4) "}", 4, FIG_ERR_FORMAT, "uplicate");
     expect_refused("{" T("a", "U8", "[2]", 0, 2) "," T("b", "U8", "[2]", 1, 3) "}", 3, FIG_ERR_FORMAT, "b overlaps");
     expect_refused("{" T("a", "U8", "[2]", 0, 2) "," T("b", "U8", "[2]", 3, 5) "}", 5, FIG_ERR_FORMAT, "a hole");
@@ -110,7 +111,8 @@ TEST(lists_but_does_not_give_other_types) {
     fig_context *ctx = check_context();
     fig__weights *w;
     const fig__weight *t;
-    char *path = make_file(ctx, check_tmpdir(), "{" T("a", "F8_E4M3", "[3]", 0, 3) "," T("b", "F4", "[2]", 3, 4) "}", 4);
+    char *path =
+        make_file(ctx, check_tmpdir(), "{" T("a", "F8_E4M3", "[3]", 0, 3) "," T("b", "F4", "[2]", 3, 4) "}", 4);
     if (!EXPECT_OK(ctx, fig__st_open(ctx, path, &w))) return;
     EXPECT_EQ_I(fig__weights_count(w), 2);
     EXPECT_EQ_S(fig__weights_find(w, "a")->dtype_name, "F8_E4M3");

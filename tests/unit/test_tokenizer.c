@@ -208,6 +208,33 @@ TEST(parts_make_no_difference) {
     fig_tokenizer_free(tok);
 }
 
+/* Composed text is cut only where nothing joins: marks, jamo and bad bytes at the borders of parts. */
+TEST(composing_in_parts) {
+    fig_context *ctx = check_context();
+    fig_tokenizer *tok;
+    static const char *const bits[] = {"e", "\xCC\x81", "\xCC\xA7",     "\xE1\x84\x92", "\xE1\x85\xA1", "\xE1\x86\xAB",
+                                       " ", "\xC3\xA9", "\xE4\xB8\xAD", "\xFF",         "\xCC",         "<|end|>"};
+    if (!EXPECT_OK(ctx, fig_tokenizer_load(ctx, "tests/golden/tokenizer/hf_nfc.json", &tok))) return;
+    uint32_t random = 23;
+    for (int i = 0; i < 40; i++) {
+        char text[100];
+        size_t n = 0;
+        for (const char *bit; bit = bits[next_random(&random) % FIG_COUNT(bits)], n + strlen(bit) <= sizeof text;
+             n += strlen(bit))
+            memcpy(text + n, bit, strlen(bit));
+        expect_parts_equal_whole(ctx, tok, text, n, FIG_ENCODE_SPECIALS);
+    }
+    char *text;
+    size_t len;
+    fig_ids ids = {0};
+    EXPECT_OK(ctx, fig_tokenizer_encode(tok, "e\xCC\x81", 3, 0, &ids));
+    EXPECT_OK(ctx, fig_tokenizer_decode(tok, ids.data, ids.n, 0, &text, &len));
+    EXPECT_EQ_S(text, "\xC3\xA9");
+    fig_tokenizer_text_free(ctx, text);
+    fig_ids_free(ctx, &ids);
+    fig_tokenizer_free(tok);
+}
+
 /* Larger than any window, with pieces that are cut, and special tokens at awkward places. */
 TEST(large_texts_in_parts) {
     fig_context *ctx = check_context();
@@ -330,4 +357,47 @@ TEST(kinds_have_names) {
     EXPECT_EQ_S(fig_tokenizer_kind_name(FIG_TOKENIZER_BYTE), "byte");
     EXPECT_EQ_S(fig_tokenizer_kind_name(FIG_TOKENIZER_SPM), "spm");
     EXPECT_EQ_S(fig_tokenizer_kind_name((fig_tokenizer_kind)77), "unknown");
+}
+
+static fig_status load_use_save(fig_context *ctx, const char *path, const char *saved) {
+    fig_tokenizer *tok = NULL;
+    fig_encoder *enc = NULL;
+    fig_ids ids = {0};
+    char *text = NULL;
+    size_t len;
+    fig_status status = fig_tokenizer_load(ctx, path, &tok);
+    if (!status) status = fig_tokenizer_encode(tok, sample, sizeof sample - 1, FIG_ENCODE_SPECIALS, &ids);
+    if (!status) status = fig_tokenizer_decode(tok, ids.data, ids.n, 0, &text, &len);
+    if (!status) status = fig_encoder_new(tok, 0, &enc);
+    if (!status) status = fig_encoder_add(enc, sample, sizeof sample - 1, &ids);
+    if (!status) status = fig_encoder_finish(enc, &ids);
+    if (!status) status = fig_tokenizer_save(tok, saved);
+    fig_encoder_free(enc);
+    fig_tokenizer_text_free(ctx, text);
+    fig_ids_free(ctx, &ids);
+    fig_tokenizer_free(tok);
+    return status;
+}
+
+/* Every allocation fails once: no crash and no leak. PCRE2 goes on without its compiler when that gets no memory. */
+TEST(running_out_of_memory_is_reported) {
+    static const char *const paths[] = {"tests/golden/tokenizer/hf_split.json", "tests/golden/tokenizer/hf_nfc.json",
+                                        "tests/golden/tokenizer/spm.bin"};
+    fig_context *ctx = check_context();
+    char saved[4200];
+    snprintf(saved, sizeof saved, "%s/saved.json", check_tmpdir());
+    for (size_t i = 0; i < FIG_COUNT(paths); i++) {
+        uint64_t before = fig_memory(ctx).n_allocations, n_failed = 0;
+        EXPECT_OK(ctx, load_use_save(ctx, paths[i], saved));
+        uint64_t n_allocations = fig_memory(ctx).n_allocations - before;
+        for (uint64_t n = 1; n <= n_allocations; n++) {
+            fig__alloc_fail_after(ctx, n);
+            fig_status status = load_use_save(ctx, paths[i], saved);
+            fig__alloc_fail_after(ctx, 0);
+            n_failed += status == FIG_ERR_NOMEM;
+            if (!EXPECT(status == FIG_ERR_NOMEM || status == FIG_OK))
+                fprintf(stderr, "  %s %d: %s\n", paths[i], (int)n, fig_error(ctx));
+        }
+        EXPECT(2 * n_failed > n_allocations);
+    }
 }

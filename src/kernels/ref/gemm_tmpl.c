@@ -67,7 +67,7 @@ static double peak(size_t n) {
 }
 
 static const figk_gemm_leaf leaf = {
-    .real = FIGK_REAL, .elem = FIGK_REAL, .k_unit = 1, .k_step = 1, .nr = NR, .m_step = 1,
+    .real = FIGK_REAL, .elem = FIGK_REAL, .k_step = 1, .nr = NR, .m_step = 1,
     .mc = 64, .nc = 256, .kc = 256,
     .pack_a = pack_a, .pack_b = pack_b, .panel = panel, .store = store, .decode = decode, .peak = peak};
 

@@ -12,17 +12,17 @@
 #ifdef VL
 /* Scratch of one call. The arrays of the two directions share the names but not the sizes. */
 typedef struct attn_work {
-    float *q_t, *q;                 /* transposed; by row */
+    float *q_t, *q; /* transposed; by row */
     float *do_t, *d_o;
-    float *k, *k_by_row, *v;        /* v: by row forward, by dim backward */
-    float *s, *dp;                  /* [KEYS][ROWS]; forward s becomes P by row */
-    float *p_lane, *ds_lane, *ds;   /* P and dS with words along the tile's rows, dS by row */
-    float *out_t;                   /* [dim][ROWS]: O^T or dQ^T */
-    float *dk, *dv;                 /* [kv rounded up to KEYS][dim] */
-    float *top, *total;             /* [ROWS]: running maximum and sum */
-    float *lse, *delta;             /* [ROWS] */
-    uint32_t *words;                /* [KEYS + 4][ROWS] */
-    size_t used;                    /* floats */
+    float *k, *k_by_row, *v;      /* v: by row forward, by dim backward */
+    float *s, *dp;                /* [KEYS][ROWS]; forward s becomes P by row */
+    float *p_lane, *ds_lane, *ds; /* P and dS with words along the tile's rows, dS by row */
+    float *out_t;                 /* [dim][ROWS]: O^T or dQ^T */
+    float *dk, *dv;               /* [kv rounded up to KEYS][dim] */
+    float *top, *total;           /* [ROWS]: running maximum and sum */
+    float *lse, *delta;           /* [ROWS] */
+    uint32_t *words;              /* [KEYS + 4][ROWS] */
+    size_t used;                  /* floats */
 } attn_work;
 
 /* With base NULL only counts. */
@@ -73,7 +73,7 @@ V_FN vf p_of(const attn_tile *t, const attn_work *w, size_t j, size_t c, vf base
 
 /* --- forward ---------------------------------------------------------------------------------------------------- */
 
-/* Products in s become scores, -inf where unseen; returns the running maximum of the rows from c on, in exponents of 2. */
+/* Products in s become scores, -inf where unseen; returns the rows' running maximum, in exponents of 2. */
 V_FN vf score_column(const attn_tile *t, const attn_block *block, const attn_group *g, const attn_work *w, size_t c) {
     vf high = v_set1(-INFINITY), unseen = high;
     for (size_t j = g->from; j < g->to; j++) {
@@ -132,17 +132,16 @@ static void finish_rows(const attn_tile *t, const attn_work *w) {
 
 static void forward_tile(const attn_tile *t, const attn_work *w) {
     const figk_attn *a = t->a;
-    attn_rows k, v;
-    query_rows(t, a->q, a->q_stride, k);
-    pack_transposed(t, k, w->q_t);
+    attn_rows q;
+    query_rows(t, a->q, a->q_stride, q);
+    pack_transposed(t, q, w->q_t);
     memset(w->out_t, 0, t->dim * ROWS * sizeof(float));
     for (size_t r = 0; r < ROWS; r++) w->top[r] = -INFINITY, w->total[r] = 0;
     for (size_t key0 = (size_t)t->first / KEYS * KEYS; (int64_t)key0 < t->last; key0 += KEYS) {
         attn_block block;
         block_init(&block, t, key0);
-        bool even = key_rows(t, &block, k, v);
-        attn_operand keys = operand_by_dim(t, k, block.n_keys, even, a->k_stride[1], w->k);
-        attn_operand values = operand_by_row(t, v, block.n_keys, even, a->v_stride[1], w->v);
+        attn_operand keys = by_dim(t, &block, block.k, a->k_stride[1], w->k);
+        attn_operand values = by_row(t, &block, block.v, a->v_stride[1], w->v);
         for (size_t g = 0; g < block.n_groups; g++) {
             const attn_group *group = &block.group[g];
             keys_times_rows(t, group, keys, w->q_t, w->s);
@@ -155,8 +154,8 @@ static void forward_tile(const attn_tile *t, const attn_work *w) {
 }
 
 /* --- few queries (decoding) ------------------------------------------------------------------------------------- */
-/* One query per head would leave most lanes of a tile empty, so here lanes run along head_dim, then along keys; K and V are
- * read in place, once. Which of the two ways a sequence takes depends on its own query length alone. */
+/* One query per head would leave most lanes of a tile empty, so here lanes run along head_dim, then along keys; K and V
+ * are read in place, once. Which of the two ways a sequence takes depends on its own query length alone. */
 
 /* Products of q with VL keys, one per lane: sums along head_dim stay in lanes until a transpose turns them. */
 V_FN vf dot_keys(const attn_tile *t, const float *q, const void *const *k, fig_dtype type) {
@@ -181,15 +180,14 @@ V_FN vf dot_keys(const attn_tile *t, const float *q, const void *const *k, fig_d
 }
 
 /* Scores s [KEYS] of row r; -inf for what it does not see. Returns the largest. */
-V_FN float score_row(const attn_tile *t, const attn_block *block, const attn_rows k, size_t r, const attn_work *w,
-                     fig_dtype type) {
+V_FN float score_row(const attn_tile *t, const attn_block *block, size_t r, const attn_work *w, fig_dtype type) {
     int64_t first = t->row[r].first - (int64_t)block->key0, last = t->row[r].last - (int64_t)block->key0;
     vf from = v_set1((float)FIG_MAX(first, 0)), to = v_set1((float)FIG_MIN(last, KEYS)), high = v_set1(-INFINITY);
     for (size_t j = 0; j < KEYS; j += VL) {
         vf x = v_set1(-INFINITY), key = v_from_int(v_iadd(v_iota(), v_iset1((int32_t)j)));
         if (j < block->n_keys) {
             const void *rows[VL]; /* past the end the last key again, unseen */
-            for (size_t i = 0; i < VL; i++) rows[i] = k[FIG_MIN(j + i, block->n_keys - 1)];
+            for (size_t i = 0; i < VL; i++) rows[i] = block->k[FIG_MIN(j + i, block->n_keys - 1)];
             vf dot = dot_keys(t, w->q_t + r * t->dim, rows, type);
             x = v_sel(v_and(v_le(from, key), v_lt(key, to)), t->shaped ? score(t, dot) : dot, x);
         }
@@ -200,27 +198,27 @@ V_FN float score_row(const attn_tile *t, const attn_block *block, const attn_row
 }
 
 /* o = o * shrink + sum of p[j] v[j] */
-V_FN void add_values(const attn_tile *t, const attn_block *block, const attn_rows v, const float *p, float shrink, float *o,
+V_FN void add_values(const attn_tile *t, const attn_block *block, const float *p, float shrink, float *o,
                      fig_dtype type) {
     size_t dim = t->a->head_dim, d = 0;
     for (; d + 4 * VL <= dim; d += 4 * VL) {
         vf sum[4];
         UNROLL for (size_t x = 0; x < 4; x++) sum[x] = v_mul(v_load(o + d + x * VL), v_set1(shrink));
         for (size_t j = 0; j < block->n_keys; j++) {
-            UNROLL for (size_t x = 0; x < 4; x++) sum[x] = v_fma(v_set1(p[j]), v_get(v[j], type, d + x * VL), sum[x]);
+            UNROLL for (size_t x = 0; x < 4; x++) sum[x] =
+                v_fma(v_set1(p[j]), v_get(block->v[j], type, d + x * VL), sum[x]);
         }
         UNROLL for (size_t x = 0; x < 4; x++) v_store(o + d + x * VL, sum[x]);
     }
     for (; d < dim; d += VL) {
         vf sum = v_mul(v_load(o + d), v_set1(shrink));
-        for (size_t j = 0; j < block->n_keys; j++) sum = v_fma(v_set1(p[j]), load_floats(t, v[j], d), sum);
+        for (size_t j = 0; j < block->n_keys; j++) sum = v_fma(v_set1(p[j]), load_floats(t, block->v[j], d), sum);
         v_store(o + d, sum);
     }
 }
 
-V_FN void attend_row(const attn_tile *t, const attn_block *block, const attn_rows k, const attn_rows v, size_t r,
-                     const attn_work *w, fig_dtype type) {
-    float *s = w->s, high = score_row(t, block, k, r, w, type) * t->to_log2;
+V_FN void attend_row(const attn_tile *t, const attn_block *block, size_t r, const attn_work *w, fig_dtype type) {
+    float *s = w->s, high = score_row(t, block, r, w, type) * t->to_log2;
     float top = FIG_MAX(w->top[r], high), base = top == -INFINITY ? 0 : -top;
     float shrink = v_first_lane(power_of_2(v_set1(w->top[r] + base)));
     vf sum = v_zero();
@@ -231,40 +229,26 @@ V_FN void attend_row(const attn_tile *t, const attn_block *block, const attn_row
     }
     w->top[r] = top;
     w->total[r] = w->total[r] * shrink + v_sum(sum);
-    add_values(t, block, v, s, shrink, w->out_t + r * t->dim, type);
-}
-
-static void prefetch_rows(const attn_tile *t, const attn_rows rows, size_t n) {
-    size_t bytes = t->a->head_dim * fig_dtype_size(t->a->type);
-    for (size_t r = 0; r < n; r++) {
-        for (size_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)rows[r] + i, _MM_HINT_T0);
-    }
+    add_values(t, block, s, shrink, w->out_t + r * t->dim, type);
 }
 
 /* q_t and out_t hold plain rows [ROWS][dim] here. */
 static void forward_few(const attn_tile *t, const attn_work *w) {
     const figk_attn *a = t->a;
-    attn_rows k, v;
-    query_rows(t, a->q, a->q_stride, k);
+    attn_rows q;
+    query_rows(t, a->q, a->q_stride, q);
     for (size_t r = 0; r < t->n_rows; r++) {
         w->top[r] = -INFINITY, w->total[r] = 0;
         for (size_t d = 0; d < t->dim; d += VL) {
-            v_store(w->q_t + r * t->dim + d, load_floats(t, k[r], d));
+            v_store(w->q_t + r * t->dim + d, load_floats(t, q[r], d));
             v_store(w->out_t + r * t->dim + d, v_zero());
         }
     }
     for (size_t key0 = (size_t)t->first / KEYS * KEYS; (int64_t)key0 < t->last; key0 += KEYS) {
         attn_block block;
-        if ((int64_t)key0 + KEYS < t->last) {
-            block_init(&block, t, key0 + KEYS);
-            key_rows(t, &block, k, v);
-            prefetch_rows(t, k, block.n_keys);
-            prefetch_rows(t, v, block.n_keys);
-        }
         block_init(&block, t, key0);
-        key_rows(t, &block, k, v);
         for (size_t r = 0; r < t->n_rows; r++) {
-            if (!t->empty[r]) PICK(a->type, attend_row, t, &block, k, v, r, w);
+            if (!t->empty[r]) PICK(a->type, attend_row, t, &block, r, w);
         }
     }
     for (size_t r = 0; r < t->n_rows; r++) {
@@ -280,8 +264,10 @@ static void attend_forward(const figk_attn *a, size_t b, size_t kv_head, size_t 
     attn_tile t;
     tile_init(&t, a, b, kv_head, row0, n_rows);
     bool few = figk_attn_len(a->q_len, b, a->q_max) == 1 && a->dropout == 0 && !a->q_segment;
-    if (few) forward_few(&t, &w);
-    else forward_tile(&t, &w);
+    if (few)
+        forward_few(&t, &w);
+    else
+        forward_tile(&t, &w);
 }
 
 /* --- backward --------------------------------------------------------------------------------------------------- */
@@ -336,14 +322,12 @@ static void gradients(const attn_tile *t, const attn_block *block, const attn_gr
 }
 
 static void backward_block(const attn_tile *t, const attn_work *w, size_t key0) {
-    attn_block block;
-    attn_rows k, v;
-    block_init(&block, t, key0);
     const figk_attn *a = t->a;
-    bool even = key_rows(t, &block, k, v);
-    attn_operand keys = operand_by_dim(t, k, block.n_keys, even, a->k_stride[1], w->k), keys_by_row = keys;
-    attn_operand values = operand_by_dim(t, v, block.n_keys, even, a->v_stride[1], w->v);
-    if (PAIR > 1) keys_by_row = operand_by_row(t, k, block.n_keys, even, a->k_stride[1], w->k_by_row);
+    attn_block block;
+    block_init(&block, t, key0);
+    attn_operand keys = by_dim(t, &block, block.k, a->k_stride[1], w->k), keys_by_row = keys;
+    attn_operand values = by_dim(t, &block, block.v, a->v_stride[1], w->v);
+    if (PAIR > 1) keys_by_row = by_row(t, &block, block.k, a->k_stride[1], w->k_by_row);
     for (size_t g = 0; g < block.n_groups; g++) {
         const attn_group *group = &block.group[g];
         keys_times_rows(t, group, keys, w->q_t, w->s);
@@ -368,7 +352,8 @@ static void backward_tile(const attn_tile *t, const attn_work *w) {
     pack_by_row(t, d_o, t->n_lanes, w->d_o);
     row_terms(t, w, d_o);
     memset(w->out_t, 0, t->dim * ROWS * sizeof(float));
-    for (size_t key0 = (size_t)t->first / KEYS * KEYS; (int64_t)key0 < t->last; key0 += KEYS) backward_block(t, w, key0);
+    for (size_t key0 = (size_t)t->first / KEYS * KEYS; (int64_t)key0 < t->last; key0 += KEYS)
+        backward_block(t, w, key0);
     for (size_t r = 0; r < ROWS; r++) one[r] = 1;
     store_rows(t, w->out_t, one, a->dq, a->dq_stride);
 }
@@ -402,7 +387,9 @@ void ISA(attn_fwd)(const figk_attn *a, size_t b, size_t kv_head, size_t row0, si
     attend_forward(a, b, kv_head, row0, n_rows, scratch);
 }
 
-void ISA(attn_bwd)(const figk_attn *a, size_t b, size_t kv_head, void *scratch) { attend_backward(a, b, kv_head, scratch); }
+void ISA(attn_bwd)(const figk_attn *a, size_t b, size_t kv_head, void *scratch) {
+    attend_backward(a, b, kv_head, scratch);
+}
 
 void ISA_FILL(attention)(figk_table *t) {
     t->attn_scratch = ISA(attn_scratch);

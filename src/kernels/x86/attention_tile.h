@@ -1,11 +1,11 @@
 /* kernels/x86/attention_tile.h: the parts of blockwise attention: a tile of queries, a block of keys, masks, packing,
  * products, dropout. How they are put together is in attention_impl.h.
  *
- * A tile is up to ROWS queries, which meet the keys in blocks of KEYS that start at multiples of KEYS in every sequence.
- * What has one value per query lies across lanes, [key][row] and [dim][row], so row maxima and sums need no horizontal
- * steps, masks are lane masks, K and V are never transposed, and one product, broadcast times lanes, serves all seven
- * products of both directions. A block that no row of the tile sees is not visited; a visited key that a row does not
- * see adds an exact zero to it, so the bits of a row do not depend on the rows beside it.
+ * A tile is up to ROWS queries, which meet the keys in blocks of KEYS that start at multiples of KEYS in every
+ * sequence. What has one value per query lies across lanes, [key][row] and [dim][row], so row maxima and sums need no
+ * horizontal steps, masks are lane masks, K and V are never transposed, and one product, broadcast times lanes, serves
+ * all seven products of both directions. A block that no row of the tile sees is not visited; a visited key that a row
+ * does not see adds an exact zero to it, so the bits of a row do not depend on the rows beside it.
  *
  * Operands of products are 32-bit words: a float or, with ATTN_PAIRS defined (AVX512-BF16), two bf16 numbers that are
  * neighbours along the summed index. Three packings: "by dim", words run along head_dim; "by row", words run down the
@@ -31,8 +31,8 @@
 #else
 #define PAIR 1
 #endif
-#define STEP (VL * PAIR)              /* elements in a vector of words; head_dim in scratch is a multiple of it */
-#define PANEL (VL / 4)                /* vectors of a register panel, times 4 rows of sums */
+#define STEP (VL * PAIR) /* elements in a vector of words; head_dim in scratch is a multiple of it */
+#define PANEL (VL / 4)   /* vectors of a register panel, times 4 rows of sums */
 
 typedef struct attn_tile {
     const figk_attn *a;
@@ -40,24 +40,31 @@ typedef struct attn_tile {
     size_t dim, words;                  /* head_dim rounded up to STEP, and words of a row by dim */
     int64_t first, last;                /* keys that some row may see */
     int64_t full_first, full_last;      /* keys that every row sees, segments aside */
-    bool shaped;                        /* scores are made in a pass of their own (soft cap, or a scale that is not > 0) */
-    float to_log2;                      /* scores, or products with keys when not shaped, times this: exponents of 2 */
+    bool shaped;   /* scores are made in a pass of their own (soft cap, or a scale that is not > 0) */
+    float to_log2; /* scores, or products with keys when not shaped, times this: exponents of 2 */
     v_random random;
     uint64_t drop_below;
-    float keep;                         /* 1 / (1 - dropout) */
+    float keep; /* 1 / (1 - dropout) */
     figk_attn_row row[ROWS];
-    bool empty[ROWS];                   /* the row sees no key: what lies in q there is not read */
+    bool empty[ROWS]; /* the row sees no key: what lies in q there is not read */
     int32_t segment[ROWS];
-    int32_t shift[ROWS];                /* element of (row, key 0) modulo 4 */
+    int32_t shift[ROWS]; /* element of (row, key 0) modulo 4 */
 } attn_tile;
 
+/* Where the rows of an operand lie; NULL stands for a row of zeros. */
+typedef const void *attn_rows[ROWS];
+
 /* Some lanes of a tile, and the keys of a block that any of them sees: from <= j < to, from a multiple of 4. */
-typedef struct attn_group { size_t lane, n_lanes, n_rows, from, to; } attn_group;
+typedef struct attn_group {
+    size_t lane, n_lanes, n_rows, from, to;
+} attn_group;
 
 /* A block of keys against the rows of a tile. Where not all rows see all keys, the two halves of the tile are groups
  * of their own: on the diagonal of a causal mask a quarter of the work falls away. */
 typedef struct attn_block {
     size_t key0, n_keys;
+    attn_rows k, v;
+    bool even; /* they lie at constant distances */
     bool masked;
     size_t n_groups;
     attn_group group[2];
@@ -112,10 +119,26 @@ static void group_init(attn_group *group, const attn_tile *t, const attn_block *
     group->from = FIG_MIN((size_t)from / 4 * 4, group->to);
 }
 
+static void find_keys(attn_block *block, const attn_tile *t) {
+    const figk_attn *a = t->a;
+    size_t size = fig_dtype_size(a->type), end = block->key0 + block->n_keys, n_runs = 0;
+    for (size_t j = block->key0; j < end; n_runs++) {
+        const void *k_run, *v_run;
+        size_t start = j, run_end = figk_attn_kv_run(a, t->b, t->kv_head, j, end, &k_run, &v_run);
+        for (; j < run_end; j++) {
+            block->k[j - block->key0] = (const char *)k_run + (j - start) * a->k_stride[1] * size;
+            block->v[j - block->key0] = (const char *)v_run + (j - start) * a->v_stride[1] * size;
+        }
+    }
+    for (size_t j = block->n_keys; j < KEYS; j++) block->k[j] = block->v[j] = NULL;
+    block->even = n_runs == 1;
+}
+
 static void block_init(attn_block *block, const attn_tile *t, size_t key0) {
     int64_t start = (int64_t)key0, end = FIG_MIN(start + KEYS, t->last);
     block->key0 = key0;
     block->n_keys = (size_t)(end - start);
+    find_keys(block, t);
     block->masked = t->a->q_segment || start < t->full_first || end > t->full_last;
     for (size_t r = 0; r < ROWS && block->masked; r++) {
         block->first[r] = (float)FIG_MIN(FIG_MAX(t->row[r].first - start, 0), KEYS);
@@ -161,31 +184,12 @@ V_FN float v_first_lane(vf a) {
 
 /* --- packing ---------------------------------------------------------------------------------------------------- */
 
-/* Where the rows of an operand lie; NULL stands for a row of zeros. */
-typedef const void *attn_rows[ROWS];
-
 static void query_rows(const attn_tile *t, const void *x, const size_t stride[3], attn_rows rows) {
     size_t size = fig_dtype_size(t->a->type);
     for (size_t r = 0; r < ROWS; r++) {
         size_t at = figk_attn_at(stride, t->b, t->row[r].query, t->row[r].head);
         rows[r] = t->empty[r] ? NULL : (const char *)x + at * size;
     }
-}
-
-/* True when they lie at constant distances. */
-static bool key_rows(const attn_tile *t, const attn_block *block, attn_rows k, attn_rows v) {
-    const figk_attn *a = t->a;
-    size_t size = fig_dtype_size(a->type), end = block->key0 + block->n_keys, n_runs = 0;
-    for (size_t j = block->key0; j < end; n_runs++) {
-        const void *k_run, *v_run;
-        size_t start = j, run_end = figk_attn_kv_run(a, t->b, t->kv_head, j, end, &k_run, &v_run);
-        for (; j < run_end; j++) {
-            k[j - block->key0] = (const char *)k_run + (j - start) * a->k_stride[1] * size;
-            v[j - block->key0] = (const char *)v_run + (j - start) * a->v_stride[1] * size;
-        }
-    }
-    for (size_t j = block->n_keys; j < KEYS; j++) k[j] = v[j] = NULL;
-    return n_runs == 1;
 }
 
 V_FN vf load_floats(const attn_tile *t, const void *row, size_t d) {
@@ -199,8 +203,10 @@ static void put_row(const attn_tile *t, const float *x, float by, void *y, size_
     size_t dim = t->a->head_dim;
     for (size_t d = 0; d < dim; d += VL) {
         vf v = v_mul(v_load(x + d), v_set1(by));
-        if (dim - d >= VL) v_put(y, t->a->type, at + d, v);
-        else v_put_n(y, t->a->type, at + d, v, dim - d);
+        if (dim - d >= VL)
+            v_put(y, t->a->type, at + d, v);
+        else
+            v_put_n(y, t->a->type, at + d, v, dim - d);
     }
 }
 
@@ -234,22 +240,27 @@ static void pack_by_dim(const attn_tile *t, const attn_rows rows, size_t n, floa
 }
 
 /* Left operand of a product: words between rows. */
-typedef struct attn_operand { const float *x; size_t row; } attn_operand;
+typedef struct attn_operand {
+    const float *x;
+    size_t row;
+} attn_operand;
 
-/* Keys or values by dim, read where they are when they are words already, else packed. Whole groups of 4 rows are read. */
-static attn_operand operand_by_dim(const attn_tile *t, const attn_rows rows, size_t n, bool even, size_t stride, float *out) {
+/* Keys or values by dim: read where they are when they are words already, in whole groups of 4, else packed. */
+static attn_operand by_dim(const attn_tile *t, const attn_block *block, const attn_rows rows, size_t stride,
+                           float *out) {
     const figk_attn *a = t->a;
     bool words = a->type == (PAIR == 2 ? FIG_BF16 : FIG_F32) && a->head_dim == t->dim && stride % PAIR == 0;
-    if (even && words && n % 4 == 0 && (uintptr_t)rows[0] % sizeof(float) == 0) {
+    if (block->even && words && block->n_keys % 4 == 0 && (uintptr_t)rows[0] % sizeof(float) == 0) {
         return (attn_operand){rows[0], stride / PAIR};
     }
-    pack_by_dim(t, rows, fig__round_up(n, 4), out);
+    pack_by_dim(t, rows, fig__round_up(block->n_keys, 4), out);
     return (attn_operand){out, t->words};
 }
 
-static attn_operand operand_by_row(const attn_tile *t, const attn_rows rows, size_t n, bool even, size_t stride, float *out) {
-    if (PAIR == 1) return operand_by_dim(t, rows, n, even, stride, out);
-    pack_by_row(t, rows, n, out);
+static attn_operand by_row(const attn_tile *t, const attn_block *block, const attn_rows rows, size_t stride,
+                           float *out) {
+    if (PAIR == 1) return by_dim(t, block, rows, stride, out);
+    pack_by_row(t, rows, block->n_keys, out);
     return (attn_operand){out, t->dim};
 }
 
@@ -264,9 +275,7 @@ V_FN vf zip_high(vf a, vf b) {
     return _mm512_permutex2var_ps(a, lane, b);
 }
 #else
-V_FN vf zip_low(vf a, vf b) {
-    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
-}
+V_FN vf zip_low(vf a, vf b) { return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20); }
 V_FN vf zip_high(vf a, vf b) {
     return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
 }
@@ -305,13 +314,17 @@ static void store_rows(const attn_tile *t, const float *x_t, const float *factor
         vm any = v_ne(by, v_zero());
         for (size_t d = 0; d < a->head_dim; d += VL) {
             vf x[VL];
-            UNROLL for (size_t i = 0; i < VL; i++) x[i] = v_zero_unless(any, v_mul(v_load(x_t + (d + i) * ROWS + r), by));
+            UNROLL for (size_t i = 0; i < VL; i++) {
+                x[i] = v_zero_unless(any, v_mul(v_load(x_t + (d + i) * ROWS + r), by));
+            }
             transpose(x);
             for (size_t i = 0; i < VL && r + i < t->n_rows; i++) {
                 const figk_attn_row *row = &t->row[r + i];
                 size_t at = figk_attn_at(stride, t->b, row->query, row->head) + d;
-                if (a->head_dim - d >= VL) v_put(y, a->type, at, x[i]);
-                else v_put_n(y, a->type, at, x[i], a->head_dim - d);
+                if (a->head_dim - d >= VL)
+                    v_put(y, a->type, at, x[i]);
+                else
+                    v_put_n(y, a->type, at, x[i], a->head_dim - d);
             }
         }
     }
@@ -322,9 +335,12 @@ static void store_rows(const attn_tile *t, const float *x_t, const float *factor
 /* c[i][x] (+)= sum over words j of a[i*a_row + j*a_step] * b[j][x]. m is a multiple of 4, n of VL. */
 typedef struct attn_product {
     size_t m, n, k;
-    const float *a; size_t a_row, a_step;
-    const float *b; size_t ldb;
-    float *c; size_t ldc;
+    const float *a;
+    size_t a_row, a_step;
+    const float *b;
+    size_t ldb;
+    float *c;
+    size_t ldc;
     bool add;
 } attn_product;
 
@@ -370,10 +386,14 @@ static void product(const attn_product *p) {
         for (size_t i = 0; i < p->m; i += 4) {
             const float *a = p->a + i * p->a_row, *b = p->b + x;
             float *c = p->c + i * p->ldc + x;
-            if (width == PANEL) product_panel(p, a, b, c, PANEL);
-            else if (width == 1) product_panel(p, a, b, c, 1);
-            else if (width == 2) product_panel(p, a, b, c, 2);
-            else product_panel(p, a, b, c, 3);
+            if (width == PANEL)
+                product_panel(p, a, b, c, PANEL);
+            else if (width == 1)
+                product_panel(p, a, b, c, 1);
+            else if (width == 2)
+                product_panel(p, a, b, c, 2);
+            else
+                product_panel(p, a, b, c, 3);
         }
         x += width * VL;
     }
@@ -383,24 +403,46 @@ static void product(const attn_product *p) {
 
 /* s [KEYS][ROWS] = x y: x keys by dim, y rows transposed. */
 static void keys_times_rows(const attn_tile *t, const attn_group *g, attn_operand x, const float *y, float *s) {
-    product(&(attn_product){.m = fig__round_up(g->to - g->from, 4), .n = g->n_lanes, .k = t->words,
-                            .a = x.x + g->from * x.row, .a_row = x.row, .a_step = 1, .b = y + g->lane, .ldb = ROWS,
-                            .c = s + g->from * ROWS + g->lane, .ldc = ROWS});
+    product(&(attn_product){.m = fig__round_up(g->to - g->from, 4),
+                            .n = g->n_lanes,
+                            .k = t->words,
+                            .a = x.x + g->from * x.row,
+                            .a_row = x.row,
+                            .a_step = 1,
+                            .b = y + g->lane,
+                            .ldb = ROWS,
+                            .c = s + g->from * ROWS + g->lane,
+                            .ldc = ROWS});
 }
 
 /* out_t [dim][ROWS] += x^T s: x keys by row, s [key][ROWS] by row. */
 static void add_weighted_keys(const attn_tile *t, const attn_group *g, attn_operand x, const float *s, float *out_t) {
     size_t from = g->from / PAIR, to = fig__ceil_div(g->to, PAIR);
-    product(&(attn_product){.m = t->dim, .n = g->n_lanes, .k = to - from, .a = x.x + from * x.row, .a_row = 1,
-                            .a_step = x.row, .b = s + from * ROWS + g->lane, .ldb = ROWS, .c = out_t + g->lane,
-                            .ldc = ROWS, .add = true});
+    product(&(attn_product){.m = t->dim,
+                            .n = g->n_lanes,
+                            .k = to - from,
+                            .a = x.x + from * x.row,
+                            .a_row = 1,
+                            .a_step = x.row,
+                            .b = s + from * ROWS + g->lane,
+                            .ldb = ROWS,
+                            .c = out_t + g->lane,
+                            .ldc = ROWS,
+                            .add = true});
 }
 
 /* out [KEYS][dim] += s y: s [KEYS][ROWS] with words along the rows of the tile, y those rows by row. */
 static void add_weighted_rows(const attn_tile *t, const attn_group *g, const float *s, const float *y, float *out) {
-    product(&(attn_product){.m = fig__round_up(g->to - g->from, 4), .n = t->dim, .k = fig__ceil_div(g->n_rows, PAIR),
-                            .a = s + (g->from * ROWS + g->lane) / PAIR, .a_row = ROWS / PAIR, .a_step = 1,
-                            .b = y + g->lane / PAIR * t->dim, .ldb = t->dim, .c = out + g->from * t->dim, .ldc = t->dim,
+    product(&(attn_product){.m = fig__round_up(g->to - g->from, 4),
+                            .n = t->dim,
+                            .k = fig__ceil_div(g->n_rows, PAIR),
+                            .a = s + (g->from * ROWS + g->lane) / PAIR,
+                            .a_row = ROWS / PAIR,
+                            .a_step = 1,
+                            .b = y + g->lane / PAIR * t->dim,
+                            .ldb = t->dim,
+                            .c = out + g->from * t->dim,
+                            .ldc = t->dim,
                             .add = true});
 }
 
@@ -426,8 +468,8 @@ V_FN void put_by_lane(float *s, size_t j, size_t c, vf x) {
 
 /* --- dropout ---------------------------------------------------------------------------------------------------- */
 
-/* The random words of a group as fig__rng_block gives them (base/rng.h): words [KEYS + 4][ROWS], where word j + shift of
- * a row belongs to key j. */
+/* The random words of a group as fig__rng_block gives them (base/rng.h): words [KEYS + 4][ROWS], where word j + shift
+ * of a row belongs to key j. */
 static void random_words(const attn_tile *t, const attn_block *block, const attn_group *g, uint32_t *words) {
     const v_random *random = &t->random;
     for (size_t r = g->lane; r < g->lane + g->n_lanes; r += VL) {

@@ -46,14 +46,15 @@ V_FN int32_t pair_at(const uint16_t *p) {
     return pair;
 }
 
-V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row) {
+V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row, const char *next, size_t step) {
     const uint16_t *a = (const uint16_t *)p->a + row * p->a_stride, *b = p->b;
     float *acc = (float *)p->acc + row * NR;
     vf sum[MR][2];
     vi y[2];
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < vectors; j++) sum[i][j] = p->more ? v_load(acc + i * NR + j * VL) : v_zero();
-    for (size_t k = 0; k < p->k; k += 2, b += 2 * NR) {
+    for (size_t k = 0; k < p->k; k += 2, b += 2 * NR, next += step) {
+        _mm_prefetch(next, _MM_HINT_T1);
         for (size_t j = 0; j < vectors; j++) y[j] = v_iload(b + j * 2 * VL);
         for (size_t i = 0; i < rows; i++) {
             vi x = v_iset1(pair_at(a + i * p->a_stride + k));
@@ -81,7 +82,7 @@ static double peak(size_t n) {
 }
 
 static const figk_gemm_leaf leaf = {
-    .real = FIG_F32, .elem = FIG_BF16, .k_unit = 2, .k_step = 2, .nr = NR, .m_step = 16,
+    .real = FIG_F32, .elem = FIG_BF16, .k_step = 2, .nr = NR, .m_step = 16,
     .mc = 224, .nc = 512, .kc = 512,
     .pack_a = figk_gemm_pack_a_bf16__avx512bf16, .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
     .panel = panel, .store = figk_gemm_store_f32__avx512, .peak = peak};

@@ -27,13 +27,14 @@ static void pack_b(const figk_gemm_pack *p) { pack_units_major(*p, p->k_pad, NR)
 /* --- multiplying -------------------------------------------------------------------------------------------*/
 
 /* `rows` and `vectors` are constants at every call, so the sums stay in registers. */
-V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row) {
+V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row, const char *next, size_t step) {
     const float *a = (const float *)p->a + row * p->a_stride, *b = p->b;
     float *acc = (float *)p->acc + row * NR;
     vf sum[14][2], y[2];
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < vectors; j++) sum[i][j] = p->more ? v_load(acc + i * NR + j * VL) : v_zero();
-    for (size_t k = 0; k < p->k; k++, b += NR) {
+    for (size_t k = 0; k < p->k; k++, b += NR, next += step) {
+        _mm_prefetch(next, _MM_HINT_T1);
         for (size_t j = 0; j < vectors; j++) y[j] = v_load(b + j * VL);
         for (size_t i = 0; i < rows; i++) {
             vf x = v_set1(a[i * p->a_stride + k]);
@@ -186,7 +187,7 @@ static double peak(size_t n) {
 }
 
 static const figk_gemm_leaf leaf = {
-    .real = FIG_F32, .elem = FIG_F32, .k_unit = 1, .k_step = 1, .nr = NR, .m_step = VL == 16 ? 16 : 24,
+    .real = FIG_F32, .elem = FIG_F32, .k_step = 1, .nr = NR, .m_step = VL == 16 ? 16 : 24,
     .mc = VL == 16 ? 224 : 192, .nc = 512, .kc = 256,
     .pack_a = pack_a, .pack_b = pack_b, .panel = panel, .store = ISA(gemm_store), .decode = decode, .peak = peak};
 

@@ -1,6 +1,6 @@
 /* media/text/format_hf.c: reading Hugging Face's tokenizer.json, as far as it describes byte-pair encoding:
  *
- *   normalizer      none, or the two that turn a space into U+2581 and put one in front
+ *   normalizer      none, NFC, the two that turn a space into U+2581 and put one in front
  *   pre_tokenizer   none, ByteLevel, Split by a pattern and then ByteLevel, Metaspace
  *   model           BPE
  *   post_processor  none, ByteLevel, TemplateProcessing (tells whether texts open with bos)
@@ -16,7 +16,7 @@ typedef struct reader {
     fig_tokenizer *tok;
     fig_context *ctx;
     bool byte_fallback;
-    fig__buf bytes, right;
+    fig__buf bytes; /* the token in hand */
 } reader;
 
 static const char *str(const fig__json *object, const char *key) {
@@ -52,6 +52,7 @@ static fig_status read_normalizer(reader *r, const fig__json *n) {
         }
         return FIG_OK;
     }
+    if (is(n, "type", "NFC")) return r->tok->composes = true, FIG_OK;
     if (is(n, "type", "Prepend") && is(n, "prepend", LOW_LINE)) return r->tok->prefix = FIG_PREFIX_ALWAYS, FIG_OK;
     bool space = is(fig__json_get(n, "pattern"), "String", " ") && is(n, "content", LOW_LINE);
     if (is(n, "type", "Replace") && space) return r->tok->metaspace = true, FIG_OK;
@@ -134,8 +135,10 @@ static fig_status add_token(void *arg, const char *key, size_t len, fig__json *v
     return fig__tok_add(r->tok, fig__json_int(value, -1), fig__buf_str(&r->bytes), r->bytes.len, 0);
 }
 
-static int32_t find_token(const reader *r, const char *s, size_t len, fig__buf *bytes) {
-    return token_bytes(r, s, len, bytes) ? -1 : fig__tok_find(r->tok, fig__buf_str(bytes), bytes->len);
+static fig_status find_token(reader *r, const char *s, size_t len, int32_t *id) {
+    FIG_TRY(token_bytes(r, s, len, &r->bytes));
+    *id = fig__tok_find(r->tok, fig__buf_str(&r->bytes), r->bytes.len);
+    return FIG_OK;
 }
 
 /* "left right", or since tokenizers 0.20 ["left", "right"]. */
@@ -150,7 +153,9 @@ static fig_status add_merge(reader *r, const fig__json *m, uint32_t rank) {
         n_right = space ? n_line - n_left - 1 : 0;
     }
     FIG_CHECK(r->ctx, left && right, FIG_ERR_FORMAT, "model.merges: merge %u is not a pair of tokens", rank);
-    int32_t x = find_token(r, left, n_left, &r->bytes), y = find_token(r, right, n_right, &r->right);
+    int32_t x, y;
+    FIG_TRY(find_token(r, left, n_left, &x));
+    FIG_TRY(find_token(r, right, n_right, &y));
     FIG_CHECK(r->ctx, x >= 0 && y >= 0, FIG_ERR_FORMAT,
               "model.merges: merge %u names a token that is not in the vocabulary", rank);
     return fig__tok_add_merge(r->tok, x, y, rank);
@@ -261,11 +266,9 @@ static fig_status open_hf(const fig__tok_file *file, fig_tokenizer *tok) {
     fig__json *root;
     FIG_TRY(fig__json_parse(r.ctx, "JSON", fig__buf_str(&file->first), file->first.len, &root));
     fig__buf_init(&r.bytes, r.ctx, FIG_TOK_MAX_FILE);
-    fig__buf_init(&r.right, r.ctx, FIG_TOK_MAX_FILE);
     fig_status status = fill(&r, root);
     fig__json_free(root);
     fig__buf_deinit(&r.bytes);
-    fig__buf_deinit(&r.right);
     return status ? status : fig__buf_add(&tok->source, file->first.data, file->first.len);
 }
 

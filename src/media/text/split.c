@@ -7,6 +7,7 @@
  * Works on windows. A window that is not the last one is open: nothing is decided that the bytes behind it could
  * still change; what is left is looked at again with the next window. So pieces never depend on where the text was
  * cut, and a piece that would not end is ended after FIG_TOK_MAX_PIECE bytes. */
+#include "media/text/nfc.h"
 #include "media/text/tokenizer.h"
 #include "media/text/utf8.h"
 
@@ -21,11 +22,15 @@ void fig__split_init(fig__split *s, fig_tokenizer *tok, bool specials, fig__piec
     /* An open end is at most a piece, what is ahead of it, and an added token. */
     fig__buf_init(&s->carry, tok->ctx, 2 * WINDOW);
     fig__buf_init(&s->prefixed, tok->ctx, WINDOW);
+    fig__buf_init(&s->raw, tok->ctx, WINDOW);
+    fig__buf_init(&s->composed, tok->ctx, 4 * WINDOW); /* some characters compose to three */
 }
 
 void fig__split_deinit(fig__split *s) {
     fig__buf_deinit(&s->carry);
     fig__buf_deinit(&s->prefixed);
+    fig__buf_deinit(&s->raw);
+    fig__buf_deinit(&s->composed);
 }
 
 /* --- pieces of a run ----------------------------------------------------------------------------------- */
@@ -187,17 +192,6 @@ static void ended(fig__split *s) {
     s->at_start = s->at_first = true;
 }
 
-fig_status fig__split_text(fig__split *s, const char *text, size_t len) {
-    size_t pos = 0, n;
-    fig_status status = FIG_OK;
-    for (bool open = true; open && !status; pos += n) {
-        open = len - pos > WINDOW;
-        status = split_window(s, text + pos, open ? WINDOW : len - pos, open, &n);
-    }
-    ended(s);
-    return status;
-}
-
 static fig_status split_carry(fig__split *s, bool open) {
     size_t used;
     FIG_TRY(split_window(s, fig__buf_str(&s->carry), s->carry.len, open, &used));
@@ -207,7 +201,7 @@ static fig_status split_carry(fig__split *s, bool open) {
     return FIG_OK;
 }
 
-fig_status fig__split_add(fig__split *s, const char *text, size_t len) {
+static fig_status add_carry(fig__split *s, const char *text, size_t len) {
     while (len > 0) {
         size_t n = FIG_MIN(len, STEP - s->carry.len % STEP);
         FIG_TRY(fig__buf_add(&s->carry, text, n));
@@ -218,9 +212,50 @@ fig_status fig__split_add(fig__split *s, const char *text, size_t len) {
     return FIG_OK;
 }
 
+/* --- texts --------------------------------------------------------------------------------------------- */
+/* Composes what can be composed without knowing what follows; all of it when the text ends. */
+static fig_status add_composed(fig__split *s, bool ends) {
+    size_t n = ends ? s->raw.len : fig__nfc_cut(fig__buf_str(&s->raw), s->raw.len);
+    bool too_long = !n && s->raw.len > FIG_TOK_MAX_PIECE; /* marks upon marks, and no end */
+    if (too_long) n = fig__utf8_floor(s->raw.data, FIG_TOK_MAX_PIECE);
+    if (!n) return FIG_OK;
+    fig__buf_clear(&s->composed);
+    FIG_TRY(fig__nfc(s->raw.data, n, &s->composed));
+    memmove(s->raw.data, s->raw.data + n, s->raw.len - n + 1);
+    s->raw.len -= n;
+    return add_carry(s, fig__buf_str(&s->composed), s->composed.len);
+}
+
+fig_status fig__split_add(fig__split *s, const char *text, size_t len) {
+    if (!s->tok->composes) return add_carry(s, text, len);
+    for (size_t i = 0, n; i < len; i += n) {
+        n = FIG_MIN(len - i, (size_t)STEP);
+        FIG_TRY(fig__buf_add(&s->raw, text + i, n));
+        FIG_TRY(add_composed(s, false));
+    }
+    return FIG_OK;
+}
+
 fig_status fig__split_end(fig__split *s) {
-    fig_status status = split_carry(s, false);
+    fig_status status = add_composed(s, true);
+    if (!status) status = split_carry(s, false);
+    fig__buf_clear(&s->raw);
     fig__buf_clear(&s->carry);
+    ended(s);
+    return status;
+}
+
+fig_status fig__split_text(fig__split *s, const char *text, size_t len) {
+    if (s->tok->composes && !fig__nfc_is_plain(text, len)) {
+        FIG_TRY(fig__split_add(s, text, len));
+        return fig__split_end(s);
+    }
+    size_t pos = 0, n;
+    fig_status status = FIG_OK;
+    for (bool open = true; open && !status; pos += n) {
+        open = len - pos > WINDOW;
+        status = split_window(s, text + pos, open ? WINDOW : len - pos, open, &n);
+    }
     ended(s);
     return status;
 }

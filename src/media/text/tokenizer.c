@@ -198,7 +198,8 @@ static void hash_int(fig__sha256 *h, int64_t value) {
 static fig_status make_hash(fig_tokenizer *tok) {
     fig__sha256 *h = fig__sha256_new(tok->ctx);
     if (!h) return FIG_ERR_NOMEM;
-    const int64_t facts[] = {1, tok->kind, tok->byte_level, tok->ignore_merges, tok->metaspace, tok->prefix, tok->unk};
+    const int64_t facts[] = {1,           tok->kind, tok->byte_level, tok->ignore_merges, tok->composes, tok->metaspace,
+                             tok->prefix, tok->unk};
     for (size_t i = 0; i < FIG_COUNT(facts); i++) hash_int(h, facts[i]);
     const char *pattern = tok->pattern ? tok->pattern : "";
     fig__sha256_add(h, pattern, strlen(pattern) + 1);

@@ -64,6 +64,7 @@ struct fig_tokenizer {
     fig_context *ctx;
     fig_tokenizer_kind kind;
     bool byte_level, ignore_merges, wants_bos;
+    bool composes;  /* text is put into NFC first; then not every text comes back as it was */
     bool metaspace; /* the file writes a space as U+2581, and decoding drops the first space */
     fig__tok_prefix prefix;
     char *pattern; /* NULL: no pattern; pieces end wherever no merge can reach across */
@@ -140,6 +141,7 @@ typedef struct fig__split {
     uint64_t n_invalid;
     fig__buf carry; /* the open end of what was added */
     fig__buf prefixed;
+    fig__buf raw, composed; /* before and after NFC, where the tokenizer wants it */
 } fig__split;
 void fig__split_init(fig__split *s, fig_tokenizer *tok, bool specials, fig__piece_fn *fn, void *arg);
 void fig__split_deinit(fig__split *s);

@@ -47,15 +47,18 @@ def cases(text):
     found = ["", " ", "  ", "\n", "a", "The cat's 12345 caf\u00e9s!", " leading", "trailing ", "a  b   c    d", "\n\n\n  x",
              "don't DON'T we'll WE'LL", "<s>one</s> two<|end|>three", "<|end|><|end|> <unk>", "\u00a0\u2003\u3000x\u0085y\u180e",
              "e\u0301 \u4e2d\u6587\u4e2d\u6587 \U0001f999\U0001f999 \u043c\u0438\u0440", "1 12 123 1234 \u00bd\u2167\u0663", "\x00\x01\x7f\r\n\r\n",
-             "aaaaaaaaaaaaaaaa", "...---...!!!???", "\u0130stanbul STRASSE \u00df \ufb01"]
+             "aaaaaaaaaaaaaaaa", "...---...!!!???", "\u0130stanbul STRASSE \u00df \ufb01",
+             "cafe\u0301 A\u030a \u212b \u1112\u1161\u11ab\uac00\u11a8 q\u0307\u0323 \u0958 \u2adc <|end|>e\u0301", "\u0301x\u0327\u0301"]
     for _ in range(25):
         at = rng.randrange(len(text) - 80)
         found.append(text[at: at + rng.randint(1, 80)])
     return found
 
 
-def byte_level(pre, files, name, specials):
+def byte_level(pre, files, name, specials, normalizer=None):
     t = Tokenizer(models.BPE())
+    if normalizer:
+        t.normalizer = normalizer
     t.pre_tokenizer = pre
     t.decoder = decoders.ByteLevel()
     t.train([os.path.join(HERE, "text.txt")], trainers.BpeTrainer(
@@ -68,6 +71,7 @@ def train_hf():
     files = []
     byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False), files, "hf_gpt2.json", ["<|end|>"])
     byte_level(pre_tokenizers.ByteLevel(add_prefix_space=True), files, "hf_prefix.json", ["<s>", "</s>"])
+    byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False), files, "hf_nfc.json", ["<|end|>"], normalizers.NFC())
     split = pre_tokenizers.Split(Regex(LLAMA3), "isolated")
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     byte_level(pre_tokenizers.Sequence([split, bytes_only]), files, "hf_split.json", ["<|end|>"])

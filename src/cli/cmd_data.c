@@ -1,0 +1,252 @@
+/* cli/cmd_data.c: figment data get, make, prepare. */
+#include <fig/dataset.h>
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cli/meter.h"
+#include "cli/text.h"
+
+/* --- get ----------------------------------------------------------------------------------------------------------*/
+
+typedef struct get_settings {
+    const char *out, *mirror;
+} get_settings;
+
+#define AT(field) offsetof(get_settings, field)
+static const fig__option get_rows[] = {
+    {.name = "out",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(out),
+     .aliases = "o output",
+     .value = "DIR",
+     .fallback = "data",
+     .help = "files go to a folder of the data's name in it"},
+    {.name = "mirror",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(mirror),
+     .value = "DIR",
+     .help = "a folder that is asked instead of the network"},
+};
+static const fig__option_table get_table = {get_rows, FIG_COUNT(get_rows)};
+
+static uint64_t entry_bytes(const fig_dataset_entry *e) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < e->n_files; i++) sum += e->files[i].bytes;
+    return sum;
+}
+
+static fig_status list_known_json(fig_context *ctx) {
+    fig__json *list = fig__json_new_array();
+    const fig_dataset_entry *e;
+    for (size_t i = 0; (e = fig_dataset_known(i)); i++) {
+        fig__json *j = fig__json_new_object();
+        fig__json_put(j, "name", fig__json_new_str(e->name));
+        fig__json_put(j, "title", fig__json_new_str(e->title));
+        fig__json_put(j, "licence", fig__json_new_str(e->licence));
+        fig__json_put(j, "citation", fig__json_new_str(e->citation ? e->citation : ""));
+        fig__json_put(j, "bytes", fig__json_new_int((int64_t)entry_bytes(e)));
+        fig__json_push(list, j);
+    }
+    return fig__print_json(ctx, list, 2);
+}
+
+static fig_status list_known(fig__args *args) {
+    const fig_dataset_entry *e;
+    char size[32];
+    if (args->globals.json) return list_known_json(args->ctx);
+    for (size_t i = 0; (e = fig_dataset_known(i)); i++)
+        FIG_TRY(fig__printf(args->ctx, "%-18s %10s  %s (%s)\n", e->name, fig__human_bytes((double)entry_bytes(e), size),
+                            e->title, e->licence));
+    return FIG_OK;
+}
+
+static fig_status run_get(fig__args *args) {
+    get_settings s;
+    FIG_TRY(fig__args_bind(args, &get_table, &s));
+    FIG_TRY(fig__args_apply(args, NULL, NULL));
+    FIG_TRY(fig__args_want_words(args, 0, 1));
+    if (!args->words.n) return list_known(args);
+    fig__meter_start(args->globals.quiet);
+    fig_dataset_get_options o = {.out_dir = s.out, .mirror_dir = s.mirror, .progress = fig__meter_dataset};
+    FIG_TRY(fig_dataset_get(args->ctx, args->words.data[0], &o));
+    fig__meter_clear();
+    return fig__printf(args->ctx, "%s/%s\n", s.out, args->words.data[0]);
+}
+
+const fig__command fig__cmd_data_get = {
+    .name = "data get",
+    .usage = "[NAME]",
+    .summary = "Download a known dataset; without a name, list them.",
+    .details = "Every file has a pinned SHA-256: nothing appears under its name before that is right.",
+    .example = "figment data get tinyshakespeare\nfigment train --data data/tinyshakespeare",
+    .tables = {&get_table},
+    .run = run_get,
+};
+
+/* --- make ---------------------------------------------------------------------------------------------------------*/
+
+typedef struct make_settings {
+    const char *out, *unicode, *filter;
+} make_settings;
+
+#undef AT
+#define AT(field) offsetof(make_settings, field)
+static const fig__option make_rows[] = {
+    {.name = "out",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(out),
+     .aliases = "o output",
+     .value = "PATH",
+     .help = "where it goes (data/NAME.txt)"},
+    {.name = "unicode",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(unicode),
+     .value = "DIR",
+     .help = "folder of the Unicode data (/usr/share/unicode)"},
+    {.name = "filter",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(filter),
+     .value = "PATH",
+     .help = "words that make a line go, one per line, instead of the built-in list"},
+};
+static const fig__option_table make_table = {make_rows, FIG_COUNT(make_rows)};
+
+static fig_status make_folder_of(fig_context *ctx, const char *path) {
+    char *folder = fig__strdup(ctx, path);
+    if (!folder) return FIG_ERR_NOMEM;
+    size_t len = (size_t)(fig__path_base(path) - path);
+    folder[len] = 0;
+    fig_status status = len ? fig__mkdirs(ctx, folder) : FIG_OK;
+    fig__free(ctx, folder);
+    return status;
+}
+
+static fig_status run_make(fig__args *args) {
+    static const char *const known[] = {"names"};
+    fig_context *ctx = args->ctx;
+    make_settings s;
+    uint64_t n = 0;
+    FIG_TRY(fig__args_bind(args, &make_table, &s));
+    FIG_TRY(fig__args_apply(args, NULL, NULL));
+    FIG_TRY(fig__args_want_words(args, 1, 1));
+    const char *name = args->words.data[0];
+    if (strcmp(name, known[0]) != 0) {
+        const char *nearest = fig__nearest(name, known, FIG_COUNT(known));
+        return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown data; %s %s?", name, nearest ? "did you mean" : "is it",
+                        known[0]);
+    }
+    if (!s.out) s.out = "data/names.txt";
+    FIG_TRY(make_folder_of(ctx, s.out));
+    fig_filter *filter;
+    FIG_TRY(fig_filter_new(ctx, s.filter, &filter));
+    fig_status status = fig_dataset_make_names(ctx, s.unicode, filter, s.out, &n);
+    fig_filter_free(filter);
+    FIG_TRY(status);
+    return fig__printf(ctx, "%s: %llu names\n", s.out, (unsigned long long)n);
+}
+
+const fig__command fig__cmd_data_make = {
+    .name = "data make",
+    .usage = "names",
+    .summary = "Make a small dataset from what this machine has.",
+    .details = "names: the names of emoji, one per line, from the package unicode-data, without offensive words.",
+    .example = "figment data make names -o names.txt\nfigment train --data names.txt --minutes 2",
+    .tables = {&make_table},
+    .run = run_make,
+};
+
+/* --- prepare ------------------------------------------------------------------------------------------------------*/
+
+typedef struct prepare_settings {
+    fig__strings data;
+    const char *out;
+    fig__tokenizer_choice choice;
+    double val_fraction;
+    bool force;
+} prepare_settings;
+
+#undef AT
+#define AT(field) offsetof(prepare_settings, field)
+static const fig__option prepare_rows[] = {
+    {.name = "data",
+     .kind = FIG_OPT_LIST,
+     .offset = AT(data),
+     .value = "PATH",
+     .help = "file or folder; may be given again"},
+    {.name = "out",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(out),
+     .aliases = "o output out_dir",
+     .value = "DIR",
+     .help = "folder for the tokens"},
+    {.name = "tokenizer",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(choice.name),
+     .value = "KIND|PATH",
+     .fallback = "auto",
+     .help = "byte, char, bpe, or a tokenizer that exists"},
+    {.name = "vocab_size",
+     .kind = FIG_OPT_INT,
+     .offset = AT(choice.vocab_size),
+     .low = 0,
+     .high = 1 << 24,
+     .help = "tokens of bpe; 0: by the size of the data"},
+    {.name = "special",
+     .kind = FIG_OPT_LIST,
+     .offset = AT(choice.special),
+     .value = "TEXT",
+     .help = "a special token; may be given again"},
+    {.name = "val_fraction",
+     .kind = FIG_OPT_REAL,
+     .offset = AT(val_fraction),
+     .low = 0,
+     .high = 0.9,
+     .fallback = "0.1",
+     .help = "share of the text, its tail, that is held out"},
+    {.name = "force", .kind = FIG_OPT_BOOL, .offset = AT(force), .help = "replace data that is in --out"},
+};
+static const fig__option_table prepare_table = {prepare_rows, FIG_COUNT(prepare_rows)};
+
+static fig_status prepare(fig__args *args, const prepare_settings *s, fig_dataset_info *info) {
+    fig_tokenizer *tok;
+    FIG_TRY(fig__tokenizer_is_learnt(&s->choice) ? fig__tokenizer_from_text(args->ctx, &s->data, &s->choice, NULL, &tok)
+                                                 : fig__tokenizer_open(args->ctx, s->choice.name, &tok));
+    fig_dataset_options o = fig_dataset_options_default();
+    o.paths = s->data.data;
+    o.n_paths = s->data.n;
+    o.tokenizer = tok;
+    o.out_dir = s->out;
+    o.val_fraction = s->val_fraction;
+    o.force = s->force;
+    o.progress = fig__meter_dataset;
+    fig_status status = fig_dataset_prepare(args->ctx, &o, info);
+    fig_tokenizer_free(tok);
+    return status;
+}
+
+static fig_status run_prepare(fig__args *args) {
+    prepare_settings s;
+    fig_dataset_info info;
+    FIG_TRY(fig__args_bind(args, &prepare_table, &s));
+    FIG_TRY(fig__args_apply(args, NULL, NULL));
+    for (size_t i = 0; i < args->words.n; i++)
+        FIG_TRY(fig__option_set(args->ctx, &prepare_rows[0], &s, args->words.data[i], args->arena));
+    FIG_CHECK(args->ctx, s.data.n, FIG_ERR_ARG, "--data: what should be prepared? give a file or folder");
+    FIG_CHECK(args->ctx, s.out, FIG_ERR_ARG, "--out: where should it go? give a folder");
+    fig__meter_start(args->globals.quiet);
+    FIG_TRY(prepare(args, &s, &info));
+    fig__meter_clear();
+    return fig__describe_dataset(args, s.out, &info);
+}
+
+const fig__command fig__cmd_data_prepare = {
+    .name = "data prepare",
+    .usage = "PATH... --out DIR",
+    .summary = "Tokenise text once, into a folder to train from.",
+    .details =
+        "Reads UTF-8 files and folders (binaries are left out and counted), JSONL with \"text\", and token files\n"
+        "of nanoGPT and llm.c. train does this by itself; prepare is for data that several runs share.",
+    .example = "figment data prepare my-folder --tokenizer bpe --vocab_size 4096 --out data/mine\n"
+               "figment train --data data/mine",
+    .tables = {&prepare_table},
+    .run = run_prepare,
+};

@@ -1,0 +1,444 @@
+/* cli/cmd_train.c: figment train: from text to a model.
+ *
+ * Settings, data folder, sizes, model, trainer, loop, model card. A new --out folder that came to nothing is removed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "cli/meter.h"
+#include "cli/run.h"
+#include "models/model.h"
+
+#define DEFAULT_MINUTES 5 /* when neither time, steps nor sizes are given */
+
+#define AT(field) offsetof(fig__run, field)
+static const fig__option rows[] = {
+    {.help = "Data"},
+    {.name = "data",
+     .kind = FIG_OPT_LIST,
+     .offset = AT(data),
+     .aliases = "dataset",
+     .value = "PATH",
+     .help = "file, folder or prepared folder; may be given again"},
+    {.name = "tokenizer",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(tokenizer.name),
+     .value = "KIND|PATH",
+     .fallback = "auto",
+     .help = "byte, char, bpe, or a tokenizer that exists; auto: by the size of the data"},
+    {.name = "vocab_size",
+     .kind = FIG_OPT_INT,
+     .offset = AT(tokenizer.vocab_size),
+     .low = 0,
+     .high = 1 << 24,
+     .help = "tokens of bpe; 0: by the size of the data"},
+    {.name = "special",
+     .kind = FIG_OPT_LIST,
+     .offset = AT(tokenizer.special),
+     .value = "TEXT",
+     .help = "a special token; may be given again"},
+    {.name = "val_fraction",
+     .kind = FIG_OPT_REAL,
+     .offset = AT(val_fraction),
+     .low = 0,
+     .high = 0.9,
+     .fallback = "0.1",
+     .help = "share of the text, its tail, that is held out"},
+    {.name = "licence",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(licence),
+     .aliases = "license",
+     .value = "TEXT",
+     .help = "of the data, for the model card"},
+    {.help = "Run"},
+    {.name = "arch",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(arch_name),
+     .aliases = "architecture",
+     .value = "NAME",
+     .fallback = "qwen3",
+     .help = "qwen3, llama or gpt2"},
+    {.name = "dtype",
+     .kind = FIG_OPT_CHOICE,
+     .offset = AT(dtype),
+     .choices = "auto|float32|bfloat16",
+     .fallback = "auto",
+     .help = "numbers to compute with; auto: bfloat16 where the processor has it"},
+    {.name = "plan", .kind = FIG_OPT_BOOL, .offset = AT(plan), .help = "print parameters, memory and time, and stop"},
+    {.name = "showcase",
+     .kind = FIG_OPT_BOOL,
+     .offset = AT(showcase),
+     .help = "at the end show samples of 0, 25, 50 and 100 % side by side"},
+};
+static const fig__option_table table = {rows, FIG_COUNT(rows)};
+
+/* --- settings -----------------------------------------------------------------------------------------------------*/
+
+static fig_status unknown_arch(fig_context *ctx, const char *name) {
+    const char *names[64];
+    size_t n = 0;
+    for (size_t i = 0; i < fig_arch_count() && n < FIG_COUNT(names); i++) names[n++] = fig_arch_at(i)->name;
+    const char *nearest = fig__nearest(name, names, n);
+    if (nearest) return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown architecture; did you mean %s?", name, nearest);
+    return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown architecture; figment help train lists them", name);
+}
+
+/* The tables depend on the architecture, so that is found out first. */
+static fig_status bind(fig__run *run, const fig__recipe *first, const fig__recipe *second) {
+    fig__args *args = run->args;
+    const char *name = fig__args_peek(args, "arch");
+    if (!name && second) name = fig__json_str(fig__json_get(second->keys, "arch"), NULL);
+    if (!name && first) name = fig__json_str(fig__json_get(first->keys, "arch"), NULL);
+    if (!name) name = "qwen3";
+    run->arch = fig_arch_find(name);
+    if (!run->arch) return unknown_arch(args->ctx, name);
+    run->model_config = fig__arena_alloc(args->arena, run->arch->config_size);
+    if (!run->model_config) return FIG_ERR_NOMEM;
+    FIG_TRY(fig__args_bind(args, &table, run));
+    FIG_TRY(fig__args_bind(args, &fig_train_option_table, &run->train));
+    FIG_TRY(fig__args_bind(args, run->arch->options, run->model_config));
+    FIG_TRY(fig__args_apply(args, first, second));
+    run->arch_name = run->arch->name;
+    return FIG_OK;
+}
+
+/* With --resume the recipe of the run is what everything else is laid over. */
+static fig_status load_settings(fig__run *run) {
+    fig__args *args = run->args;
+    fig__recipe of_run = {0}, given = {0};
+    const char *out = fig__args_peek(args, "out"), *resume = fig__args_peek(args, "resume");
+    bool resuming = out && resume && strcmp(resume, "false") != 0;
+    const char *path = resuming ? fig__arena_printf(args->arena, "%s/recipe.yaml", out) : NULL;
+    bool found = path && fig__path_exists(path);
+    FIG_TRY(fig__args_want_words(args, 0, 1));
+    fig_status status = found ? fig__recipe_load(args->ctx, path, &of_run) : FIG_OK;
+    if (!status && args->words.n) status = fig__recipe_load(args->ctx, args->words.data[0], &given);
+    if (!status) status = bind(run, of_run.keys ? &of_run : NULL, given.keys ? &given : NULL);
+    fig__recipe_free(&of_run);
+    fig__recipe_free(&given);
+    return status;
+}
+
+static bool given(const fig__run *run, const char *name) {
+    return fig__args_source(run->args, name) != FIG_FROM_DEFAULT;
+}
+
+/* runs/NAME of the data, or runs/NAME-2 and so on where that exists. */
+static fig_status new_out_dir(fig__run *run) {
+    fig__arena *arena = run->args->arena;
+    const char *first = run->data.data[0];
+    size_t len = strlen(first);
+    while (len > 1 && first[len - 1] == '/') len--;
+    char *name = fig__arena_printf(arena, "%.*s", (int)len, first);
+    if (!name) return FIG_ERR_NOMEM;
+    const char *base = fig__path_base(name), *dot = strrchr(base, '.');
+    len = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+    if (!len || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) base = "text", len = 4;
+    const char *out = fig__arena_printf(arena, "runs/%.*s", (int)len, base);
+    for (int i = 2; out && fig__path_exists(out); i++)
+        out = fig__arena_printf(arena, "runs/%.*s-%d", (int)len, base, i);
+    run->train.out_dir = out;
+    return out ? FIG_OK : FIG_ERR_NOMEM;
+}
+
+static fig_status check_settings(fig__run *run) {
+    fig_context *ctx = run->args->ctx;
+    fig_train_options *t = &run->train;
+    FIG_CHECK(ctx, run->data.n, FIG_ERR_ARG, "--data: what should it learn from? give a file or folder");
+    for (size_t i = 0; i < run->data.n; i++)
+        FIG_CHECK(ctx, fig__path_exists(run->data.data[i]), FIG_ERR_NOTFOUND, "%s: no such file or folder",
+                  run->data.data[i]);
+    FIG_CHECK(ctx, !t->resume || t->out_dir, FIG_ERR_ARG, "--resume: which run? give --out DIR");
+    FIG_CHECK(ctx, !t->resume || !t->force, FIG_ERR_ARG, "--resume and --force: give one of them");
+    if (!t->out_dir) FIG_TRY(new_out_dir(run));
+    bool taken = !run->plan && !t->resume && !t->force && fig__is_run(ctx, t->out_dir);
+    FIG_CHECK(ctx, !taken, FIG_ERR_EXISTS,
+              "%s: holds a run already; go on with --resume, replace it with --force, or "
+              "choose another --out",
+              t->out_dir);
+    bool sized = given(run, "max_iters") || given(run, "minutes") || given(run, "n_layer") || given(run, "n_embd");
+    if (!sized) t->minutes = DEFAULT_MINUTES;
+    return FIG_OK;
+}
+
+/* --- data ---------------------------------------------------------------------------------------------------------*/
+
+static bool tokenizer_is_asked_for(const fig__run *run) {
+    static const char *const names[] = {"tokenizer", "vocab_size", "special"};
+    bool asked = false;
+    for (size_t i = 0; i < FIG_COUNT(names); i++) asked |= fig__args_source(run->args, names[i]) > FIG_FROM_RECIPE;
+    return asked;
+}
+
+/* A run that goes on keeps the tokenizer that it learnt. */
+static fig_status make_tokenizer(fig__run *run, fig_tokenizer **tok) {
+    fig_context *ctx = run->args->ctx;
+    const char *kept = fig__arena_printf(run->args->arena, "%s/tokenizer.json", run->data_dir);
+    if (!kept) return FIG_ERR_NOMEM;
+    if (run->train.resume && !tokenizer_is_asked_for(run) && fig__path_exists(kept))
+        return fig_tokenizer_load(ctx, kept, tok);
+    if (!fig__tokenizer_is_learnt(&run->tokenizer)) return fig__tokenizer_open(ctx, run->tokenizer.name, tok);
+    return fig__tokenizer_from_text(ctx, &run->data, &run->tokenizer, NULL, tok);
+}
+
+static fig_status prepare(fig__run *run) {
+    fig_dataset_info info;
+    fig_tokenizer *tok;
+    FIG_TRY(make_tokenizer(run, &tok));
+    fig_dataset_options o = fig_dataset_options_default();
+    o.paths = run->data.data;
+    o.n_paths = run->data.n;
+    o.tokenizer = tok;
+    o.out_dir = run->data_dir;
+    o.val_fraction = run->val_fraction;
+    o.force = run->train.force;
+    o.progress = fig__meter_dataset;
+    fig_status status = fig_dataset_prepare(run->args->ctx, &o, &info);
+    fig_tokenizer_free(tok);
+    if (!status) fig__note_text(&info.text);
+    if (status == FIG_ERR_EXISTS && run->train.resume)
+        return FIG_FAIL(run->args->ctx, FIG_ERR_ARG,
+                        "--resume: the data or its tokenizer is not that of %s; start a new --out", run->train.out_dir);
+    return status;
+}
+
+static fig_status open_data(fig__run *run) {
+    fig_context *ctx = run->args->ctx;
+    bool prepared = run->data.n == 1 && fig_dataset_is_prepared(run->data.data[0]);
+    if (prepared) {
+        run->data_dir = run->data.data[0];
+        FIG_CHECK(ctx, !tokenizer_is_asked_for(run), FIG_ERR_ARG, "--tokenizer: %s is prepared and has its own",
+                  run->data_dir);
+    } else {
+        run->data_dir = fig__arena_printf(run->args->arena, "%s/data", run->train.out_dir);
+        if (!run->data_dir) return FIG_ERR_NOMEM;
+        FIG_TRY(prepare(run));
+    }
+    return fig_dataset_open(ctx, run->data_dir, &run->dataset);
+}
+
+/* --- model and trainer --------------------------------------------------------------------------------------------*/
+
+static fig_status apply_model_settings(fig__run *run) {
+    fig__json *settings = fig__json_new_object();
+    const fig__option_table *t = run->arch->options;
+    fig_status status = settings ? FIG_OK : FIG_ERR_NOMEM;
+    for (size_t i = 0; !status && i < t->n; i++)
+        if (t->rows[i].name)
+            status = fig__json_put(settings, t->rows[i].name, fig__option_get_json(&t->rows[i], run->model_config));
+    if (!status) status = fig__model_apply(run->model, settings);
+    fig__json_free(settings);
+    return status;
+}
+
+static fig_status make_trainer(fig__run *run) {
+    static const fig_dtype dtypes[] = {FIG_DTYPE_COUNT, FIG_F32, FIG_BF16};
+    fig_context *ctx = run->args->ctx;
+    fig_tokenizer *tok;
+    fig_model_options options = {.dtype = dtypes[run->dtype], .seed = (uint64_t)run->train.seed};
+    FIG_TRY(fig_model_new(ctx, run->arch->name, &options, &run->model));
+    FIG_TRY(apply_model_settings(run));
+    FIG_TRY(fig_tokenizer_load(ctx, run->data_dir, &tok));
+    FIG_TRY(fig_model_set_tokenizer(run->model, tok));
+    run->train.block_size = fig_model_get_int(run->model, "block_size");
+    return fig_trainer_new(run->model, run->dataset, &run->train, &run->trainer);
+}
+
+static void drop_trainer(fig__run *run) {
+    fig_trainer_free(run->trainer);
+    fig_model_free(run->model);
+    run->trainer = NULL;
+    run->model = NULL;
+}
+
+/* A run of so many minutes is measured first, with weights that are then thrown away. */
+static fig_status make_sized_trainer(fig__run *run) {
+    fig_train_plan plan;
+    FIG_TRY(fig__choose_size(run));
+    while (run->train.minutes > 0) {
+        FIG_TRY(make_trainer(run));
+        FIG_TRY(fig_trainer_plan(run->trainer, true, &plan));
+        drop_trainer(run);
+        if (fig__fit_to_time(run, plan.seconds_per_iter)) break;
+    }
+    return make_trainer(run);
+}
+
+static fig_status note_begin(const fig__run *run) {
+    fig_train_plan plan;
+    char count[32], memory[32];
+    FIG_TRY(fig_trainer_plan(run->trainer, false, &plan));
+    fig__meter_note("%s: %s, %s parameters, %lld layers of width %lld, context %lld, %s of memory", run->train.out_dir,
+                    run->arch_name, fig__human_count((double)plan.n_params, count),
+                    (long long)fig_model_get_int(run->model, "n_layer"),
+                    (long long)fig_model_get_int(run->model, "n_embd"), (long long)run->train.block_size,
+                    fig__human_bytes((double)plan.total_bytes, memory));
+    return FIG_OK;
+}
+
+/* --- plan ---------------------------------------------------------------------------------------------------------*/
+
+static fig_status print_plan(fig__run *run) {
+    fig_train_plan p;
+    char text[32];
+    fig_context *ctx = run->args->ctx;
+    FIG_TRY(fig_trainer_plan(run->trainer, true, &p));
+    double steps = (double)run->train.max_iters;
+    if (run->args->globals.json) {
+        fig__json *j = fig__json_new_object();
+        fig__json_put(j, "parameters", fig__json_new_int((int64_t)p.n_params));
+        fig__json_put(j, "memory_bytes", fig__json_new_int((int64_t)p.total_bytes));
+        fig__json_put(j, "weights_bytes", fig__json_new_int((int64_t)p.params_bytes));
+        fig__json_put(j, "optimizer_bytes", fig__json_new_int((int64_t)p.optimizer_bytes));
+        fig__json_put(j, "activations_bytes", fig__json_new_int((int64_t)p.arena_bytes));
+        fig__json_put(j, "seconds_per_step", fig__json_new_real(p.seconds_per_iter));
+        fig__json_put(j, "steps", fig__json_new_int((int64_t)steps));
+        fig__json_put(j, "seconds", fig__json_new_real(steps * p.seconds_per_iter));
+        return fig__print_json(ctx, j, 2);
+    }
+    FIG_TRY(fig__printf(ctx, "parameters   %s\n", fig__human_count((double)p.n_params, text)));
+    FIG_TRY(fig__printf(ctx, "memory       %s", fig__human_bytes((double)p.total_bytes, text)));
+    FIG_TRY(fig__printf(ctx, " (weights %s,", fig__human_bytes((double)p.params_bytes, text)));
+    FIG_TRY(fig__printf(ctx, " optimizer %s,", fig__human_bytes((double)p.optimizer_bytes, text)));
+    FIG_TRY(fig__printf(ctx, " activations %s)\n", fig__human_bytes((double)p.arena_bytes, text)));
+    FIG_TRY(fig__printf(ctx, "one step     %.4f s\n", p.seconds_per_iter));
+    return fig__printf(ctx, "time         %s for %.0f steps\n", fig__human_time(steps * p.seconds_per_iter, text),
+                       steps);
+}
+
+/* Data for a plan is prepared in a folder of its own, so that nothing is left behind. */
+static fig_status plan(fig__run *run) {
+    fig_context *ctx = run->args->ctx;
+    const char *root = getenv("TMPDIR");
+    char *dir = fig__arena_printf(run->args->arena, "%s/figment-plan-XXXXXX", root && *root ? root : "/tmp");
+    FIG_CHECK(ctx, dir && mkdtemp(dir), FIG_ERR_IO, "%s: no temporary folder; set TMPDIR", dir ? dir : "");
+    run->train.out_dir = dir;
+    fig_status status = open_data(run);
+    if (!status) status = make_sized_trainer(run);
+    if (!status) status = print_plan(run);
+    fig__dir_remove(ctx, dir);
+    return status;
+}
+
+/* --- the run ------------------------------------------------------------------------------------------------------*/
+
+typedef struct listener {
+    fig__showcase *showcase;
+    fig_status status;
+} listener;
+
+static void on_event(void *user, const fig_train_event *event) {
+    listener *l = user;
+    fig__meter_train(event);
+    if (event->kind == FIG_TRAIN_SAMPLE && l->showcase && !l->status) l->status = fig__showcase_add(l->showcase, event);
+}
+
+static fig_status report_json(const fig__run *run) {
+    const fig_train_report *r = &run->report;
+    char hash[32];
+    fig__json *j = fig__json_new_object();
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->params_hash);
+    fig__json_put(j, "out", fig__json_new_str(run->train.out_dir));
+    fig__json_put(j, "iters", fig__json_new_int(r->iters));
+    fig__json_put(j, "loss", fig__json_new_real(r->loss));
+    fig__json_put(j, "val_loss", fig__json_new_real(r->val_loss));
+    fig__json_put(j, "val_bpb", fig__json_new_real(r->val_bpb));
+    fig__json_put(j, "best_val_loss", fig__json_new_real(r->best_val_loss));
+    fig__json_put(j, "best_iter", fig__json_new_int(r->best_iter));
+    fig__json_put(j, "parameters", fig__json_new_int((int64_t)fig_model_n_params(run->model)));
+    fig__json_put(j, "params_hash", fig__json_new_str(hash));
+    fig__json_put(j, "skipped_steps", fig__json_new_int((int64_t)r->n_skipped));
+    fig__json_put(j, "already_done", fig__json_new_bool(r->already_done));
+    fig__json_put(j, "stopped_early", fig__json_new_bool(r->stopped_early));
+    fig__json_put(j, "seconds", fig__json_new_real(run->seconds));
+    return fig__print_json(run->args->ctx, j, 2);
+}
+
+static fig_status report(const fig__run *run) {
+    const fig_train_report *r = &run->report;
+    const char *out = run->train.out_dir;
+    fig_context *ctx = run->args->ctx;
+    char time[32];
+    if (run->args->globals.json) return report_json(run);
+    if (r->already_done) return fig__printf(ctx, "%s: finished already, at step %lld\n", out, (long long)r->iters);
+    FIG_TRY(fig__printf(ctx, "%s: %lld steps in %s, validation loss %.4f, best %.4f at step %lld%s\n", out,
+                        (long long)r->iters, fig__human_time(run->seconds, time), r->val_loss, r->best_val_loss,
+                        (long long)r->best_iter, r->stopped_early ? " (stopped early)" : ""));
+    if (r->n_skipped)
+        FIG_TRY(fig__printf(ctx, "%llu steps were skipped: their gradient was not finite\n",
+                            (unsigned long long)r->n_skipped));
+    return fig__printf(ctx, "write with it: figment generate %s\n", out);
+}
+
+static fig_status train(fig__run *run) {
+    fig_context *ctx = run->args->ctx;
+    listener l = {0};
+    if (run->showcase) FIG_TRY(fig__showcase_new(ctx, &l.showcase));
+    double start = fig__now();
+    fig__meter_start(run->args->globals.quiet);
+    fig_status status = fig_trainer_run(run->trainer, on_event, &l, &run->report);
+    fig__meter_clear();
+    run->seconds = fig__now() - start;
+    if (status == FIG_ERR_CANCELLED)
+        status = FIG_FAIL(ctx, FIG_ERR_CANCELLED,
+                          "stopped and saved at step %lld; go on with: figment train --resume --out %s",
+                          (long long)run->report.iters, run->train.out_dir);
+    if (!status) status = l.status;
+    if (!status && !run->report.already_done) status = fig__recipe_save(run); /* resumed, it may have become longer */
+    if (!status && !run->report.already_done) status = fig__card_save(run);
+    if (!status && l.showcase) status = fig__showcase_print(l.showcase, &run->data);
+    fig__showcase_free(l.showcase);
+    return status ? status : report(run);
+}
+
+/* Everything before the first step; what it leaves in a folder that it made goes when it fails. */
+static fig_status set_up(fig__run *run) {
+    fig_context *ctx = run->args->ctx;
+    const char *out = run->train.out_dir;
+    bool is_new = !fig__path_exists(out);
+    FIG_TRY(fig__mkdirs(ctx, out));
+    fig_status status = open_data(run);
+    if (!status) status = make_sized_trainer(run);
+    if (!status && run->train.force) status = fig__clear_run(ctx, out);
+    bool goes_on = run->train.resume && fig__is_run(ctx, out);
+    if (!status && !goes_on) status = fig__recipe_save(run);
+    if (!status) status = note_begin(run);
+    if (status && is_new) {
+        char *message = fig__arena_strdup(run->args->arena, fig_error(ctx));
+        fig__dir_remove(ctx, out);
+        FIG_FAIL(ctx, status, "%s", message ? message : "out of memory");
+    }
+    return status;
+}
+
+static fig_status run_train(fig__args *args) {
+    fig__run run = {.args = args};
+    fig__meter_start(args->globals.quiet);
+    fig_status status = load_settings(&run);
+    if (!status) status = check_settings(&run);
+    if (!status && run.plan)
+        status = plan(&run);
+    else if (!status && !(status = set_up(&run)))
+        status = train(&run);
+    fig_trainer_free(run.trainer);
+    fig_model_free(run.model);
+    fig_dataset_close(run.dataset);
+    return status;
+}
+
+const fig__command fig__cmd_train = {
+    .name = "train",
+    .usage = "RECIPE | --data PATH... [--out DIR]",
+    .summary = "Learn from text.",
+    .details = "Everything but --data has a default: tokenizer and size of the model follow the size of the data and\n"
+               "the time (--minutes). RECIPE is a YAML file with the same keys. --out gets the model, recipe.yaml\n"
+               "(what was run), log.jsonl, samples/, checkpoints/ and a model card. Ctrl-C saves; --resume goes on\n"
+               "as if nothing had happened.",
+    .example = "figment train --data my-folder --minutes 30\n"
+               "figment train recipes/shakespeare-char.yaml --out runs/shakespeare\n"
+               "figment train --resume --out runs/shakespeare",
+    .tables = {&table, &fig_train_option_table},
+    .arch_options = true,
+    .run = run_train,
+};

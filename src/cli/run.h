@@ -1,0 +1,53 @@
+/* cli/run.h: the parts of figment train. */
+#ifndef FIG_CLI_RUN_H
+#define FIG_CLI_RUN_H
+#include <fig/train.h>
+#include "cli/cli.h"
+#include "cli/text.h"
+
+typedef struct fig__run {
+    fig__args *args;
+    /* settings of the command's own table */
+    fig__strings data;
+    const char *arch_name, *licence;
+    fig__tokenizer_choice tokenizer;
+    double val_fraction;
+    int dtype;
+    bool plan, showcase;
+    /* settings of the other two */
+    fig_train_options train;
+    const fig_arch *arch;
+    void *model_config; /* arch->config_size bytes */
+    /* made on the way */
+    int size;       /* which one was chosen; -1: none, they were given */
+    double minutes; /* that the run was sized to; 0: none */
+    const char *data_dir;
+    fig_dataset *dataset;
+    fig_model *model;
+    fig_trainer *trainer;
+    fig_train_report report;
+    double seconds;
+} fig__run;
+
+/* Sizes of the model and of the batch where nobody gave any, from the size of the text and the time there is. */
+fig_status fig__choose_size(fig__run *run);
+/* From a measured step: how many of them, and evaluations and checkpoints at each quarter. False when they would be too
+ * few and a smaller size was chosen instead, to be measured next. The run is then one of max_iters, not of minutes. */
+bool fig__fit_to_time(fig__run *run, double seconds_per_iter);
+
+/* All keys of a run as recipe.yaml; whether a folder holds a run; making room for a new one. */
+fig_status fig__recipe_save(const fig__run *run);
+bool fig__is_run(fig_context *ctx, const char *dir);
+fig_status fig__clear_run(fig_context *ctx, const char *dir);
+/* The model card, README.md. */
+fig_status fig__card_save(const fig__run *run);
+
+/* Samples of 0, 25, 50 and 100 % side by side. Filled while training, printed at its end. */
+typedef struct fig__showcase fig__showcase;
+fig_status fig__showcase_new(fig_context *ctx, fig__showcase **out);
+fig_status fig__showcase_add(fig__showcase *s, const fig_train_event *sample);
+/* data: lines that are in it are not new. */
+fig_status fig__showcase_print(fig__showcase *s, const fig__strings *data);
+void fig__showcase_free(fig__showcase *s);
+
+#endif

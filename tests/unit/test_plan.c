@@ -1,0 +1,214 @@
+/* The planner: whatever it fuses and reuses, the bits stay; extents follow the run; nothing is allocated by it. */
+#include "tiny_gpt.h"
+#include "core/plan.h"
+
+static const struct { const char *arch, *settings; } nets[] = {
+    {"gpt2", "dropout=0.2"}, {"qwen3", "dropout=0.2 n_kv_head=1"}, {"llama", "mlp=relu2 tied=false window=9 softcap=5"}};
+
+typedef struct outcome { float loss, *grads; size_t n; fig_plan_memory memory; } outcome;
+
+/* What a run leaves of it would show: every gradient is written, none is added to. */
+static void spoil_grads(const fig_params *params) {
+    for (size_t i = 0; i < fig_params_count(params); i++) {
+        fig_param_info p = fig_params_at(params, i);
+        for (size_t k = 0; k < p.numel; k++) p.grad[k] = NAN;
+    }
+}
+
+static outcome outcome_of(fig_model *m, size_t rows, size_t cols, size_t batch, size_t time, const fig_plan_options *options) {
+    tiny t = tiny_new(m, rows, cols, options);
+    outcome o = {.memory = fig_plan_memory_of(t.plan)};
+    spoil_grads(fig_model_params(m));
+    o.loss = tiny_run(&t, batch, time);
+    o.grads = tiny_grads(&t, &o.n);
+    tiny_free(&t);
+    return o;
+}
+
+static void expect_same(outcome *a, outcome *b, const char *what) {
+    double norm = 0;
+    for (size_t i = 0; i < a->n; i++) norm += (double)a->grads[i] * (double)a->grads[i];
+    bool same = a->n == b->n && a->loss == b->loss && !memcmp(a->grads, b->grads, a->n * sizeof *a->grads);
+    if (!EXPECT(isfinite(a->loss) && norm > 0 && isfinite(norm)) || !EXPECT(same)) fprintf(stderr, "    %s\n", what);
+}
+
+static void compare_modes(fig_dtype dtype) {
+    static const fig_plan_options modes[] = {{0}, {.no_reuse = true}, {.no_fuse = true}, {.no_reuse = true, .no_fuse = true}};
+    for (size_t i = 0; i < FIG_COUNT(nets); i++) {
+        fig_context *ctx = check_context();
+        fig_model *m = tiny_model(ctx, nets[i].arch, dtype, nets[i].settings);
+        outcome o[4];
+        for (int k = 0; k < 4; k++) o[k] = outcome_of(m, 3, 20, 3, 20, &modes[k]);
+        expect_same(&o[0], &o[1], "reuse against no reuse");
+        expect_same(&o[2], &o[3], "reuse against no reuse, nothing fused");
+        if (dtype == FIG_F32) expect_same(&o[0], &o[2], "fused against unfused"); /* in bf16 a chain rounds less often */
+        EXPECT(o[0].memory.arena_bytes * 2 < o[0].memory.no_reuse_bytes);
+        EXPECT(o[1].memory.arena_bytes >= o[0].memory.no_reuse_bytes);
+        EXPECT(o[0].memory.no_reuse_bytes < o[2].memory.no_reuse_bytes); /* fusing keeps values in registers */
+        for (int k = 0; k < 4; k++) free(o[k].grads);
+        fig_model_free(m);
+    }
+}
+
+TEST(reuse_and_fusion_leave_the_bits_in_fp32) { compare_modes(FIG_F32); }
+TEST(reuse_and_fusion_leave_the_bits_in_bf16) { compare_modes(FIG_BF16); }
+
+static void compare_extents(fig_dtype dtype) {
+    for (size_t i = 0; i < FIG_COUNT(nets); i++) {
+        fig_context *ctx = check_context();
+        fig_model *m = tiny_model(ctx, nets[i].arch, dtype, nets[i].settings);
+        outcome small = outcome_of(m, 3, 17, 3, 17, NULL), within = outcome_of(m, 8, 32, 3, 17, NULL);
+        outcome full = outcome_of(m, 8, 32, 8, 32, NULL);
+        outcome poisoned = outcome_of(m, 8, 32, 3, 17, &(fig_plan_options){.no_reuse = true});
+        expect_same(&small, &within, "recorded for 3x17 against 8x32");
+        expect_same(&small, &poisoned, "without reuse");
+        tiny t = tiny_new(m, 8, 32, NULL); /* there and back */
+        tiny_run(&t, 8, 32), tiny_run(&t, 1, 1), tiny_run(&t, 3, 17);
+        outcome again = {.loss = tiny_run(&t, 8, 32)};
+        again.grads = tiny_grads(&t, &again.n);
+        expect_same(&full, &again, "resized back");
+        tiny_free(&t);
+        free(small.grads), free(within.grads), free(full.grads), free(poisoned.grads), free(again.grads);
+        fig_model_free(m);
+    }
+}
+
+TEST(run_time_extents_give_the_bits_of_a_graph_of_that_size) { compare_extents(FIG_F32); }
+TEST(run_time_extents_in_bf16) { compare_extents(FIG_BF16); }
+
+TEST(extents_stay_within_what_was_recorded) {
+    fig_context *ctx = check_context();
+    fig_model *m = tiny_model(ctx, "gpt2", FIG_F32, "");
+    tiny t = tiny_new(m, 2, 8, NULL);
+    EXPECT_EQ_I(fig_plan_resize(t.plan, t.in.tokens, (size_t[]){2, 9}), FIG_ERR_SHAPE);
+    EXPECT(strstr(fig_error(ctx), "tokens: axis 1 resized to 9; recorded for at most 8") != NULL);
+    EXPECT_EQ_I(fig_plan_resize(t.plan, t.in.tokens, (size_t[]){0, 8}), FIG_ERR_SHAPE);
+    EXPECT_EQ_I(fig_plan_resize(t.plan, t.loss, (size_t[]){1}), FIG_ERR_ARG);
+    EXPECT_OK(ctx, fig_plan_resize(t.plan, t.in.tokens, (size_t[]){2, 5})); /* but not the positions */
+    EXPECT_EQ_I(fig_plan_run(t.plan, NULL), FIG_ERR_SHAPE);
+    tiny_free(&t);
+    fig_model_free(m);
+}
+
+TEST(running_allocates_nothing) {
+    fig_context *ctx = check_context();
+    fig_model *m = tiny_model(ctx, "qwen3", FIG_F32, "dropout=0.1");
+    tiny t = tiny_new(m, 4, 16, NULL);
+    uint64_t before = fig_memory(ctx).n_allocations;
+    fig_plan_free(t.plan);
+    EXPECT_OK(ctx, fig_plan_new(t.g, &t.loss, 1, NULL, &t.plan));
+    EXPECT(fig_memory(ctx).n_allocations > before);
+    size_t arena = fig_plan_memory_of(t.plan).arena_bytes;
+    uint64_t bytes = fig_memory(ctx).bytes_now;
+    EXPECT_OK(ctx, fig_plan_alloc(t.plan));
+    uint64_t taken = fig_memory(ctx).bytes_now - bytes, scratch = fig_plan_memory_of(t.plan).scratch_bytes * (uint64_t)fig_n_threads(ctx);
+    EXPECT(taken >= arena && taken <= arena + scratch + 4096);
+    tiny_run(&t, 4, 16);
+    uint64_t after = fig_memory(ctx).n_allocations;
+    for (size_t i = 0; i < 5; i++) tiny_run(&t, 1 + i % 4, 16 - i);
+    EXPECT_EQ_I(fig_memory(ctx).n_allocations, after);
+    tiny_free(&t);
+    fig_model_free(m);
+}
+
+/* A poisoned buffer shows when something reads what it should not: nothing here reads `late` after its last reader, and a root
+ * stays readable. */
+TEST(dead_buffers_are_filled_with_nan) {
+    fig_context *ctx = check_context();
+    fig_graph *g;
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+    fig_tensor *x = fig_input(g, "x", FIG_F32, 2, (size_t[]){4, 4});
+    fig_tensor *late = fig_matmul(g, x, x, false, false), *y = fig_matmul(g, late, x, false, false);
+    fig_plan *plan;
+    EXPECT_OK(ctx, fig_plan_new(g, &y, 1, &(fig_plan_options){.no_reuse = true}, &plan));
+    float *xv = fig_plan_data(plan, x), *yv = fig_plan_data(plan, y);
+    for (int i = 0; i < 16; i++) xv[i] = (float)i;
+    EXPECT_OK(ctx, fig_plan_run(plan, NULL));
+    for (int i = 0; i < 16; i++) EXPECT(isfinite(yv[i]) && isnan(((float *)late->data)[i]) && xv[i] == (float)i);
+    fig_plan_free(plan);
+    fig_graph_free(g);
+}
+
+/* Inputs that were recorded with equal extents and then broadcast against each other at run time: a chain has one shape. */
+TEST(extents_that_part_at_run_time) {
+    fig_context *ctx = check_context();
+    fig_graph *g;
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+    fig_tensor *a = fig_input(g, "a", FIG_F32, 2, (size_t[]){3, 4}), *b = fig_input(g, "b", FIG_F32, 2, (size_t[]){3, 4});
+    fig_tensor *y = fig_add(g, fig_scale(g, b, 2), fig_scale(g, a, 3));
+    fig_plan *plan;
+    EXPECT_OK(ctx, fig_plan_new(g, &y, 1, NULL, &plan));
+    EXPECT_OK(ctx, fig_plan_resize(plan, b, (size_t[]){1, 4}));
+    EXPECT_EQ_I(fig_plan_run(plan, NULL), FIG_ERR_SHAPE);
+    EXPECT_OK(ctx, fig_plan_resize(plan, a, (size_t[]){1, 4}));
+    float *av = fig_plan_data(plan, a), *bv = fig_plan_data(plan, b), *yv = fig_plan_data(plan, y);
+    for (int i = 0; i < 4; i++) av[i] = (float)i, bv[i] = 10;
+    EXPECT_OK(ctx, fig_plan_run(plan, NULL));
+    for (int i = 0; i < 4; i++) EXPECT_NEAR(yv[i], 20 + 3 * i, 0);
+    fig_plan_free(plan);
+    fig_graph_free(g);
+}
+
+/* A chain of more operands than there are slots, and one longer than a chain may be. */
+TEST(wide_and_long_chains) {
+    fig_context *ctx = check_context();
+    enum { N = 60 };
+    for (int wide = 0; wide < 2; wide++) {
+        fig_graph *g;
+        EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+        fig_tensor *x[N], *sum = NULL, *scaled[N];
+        for (int i = 0; i < N; i++) x[i] = i && !wide ? x[0] : fig_input(g, "x", FIG_F32, 1, (size_t[]){700});
+        for (int i = 0; i < N; i++) scaled[i] = fig_scale(g, x[i], i + 1);
+        for (int i = 0; i < N; i++) sum = sum ? fig_add(g, sum, scaled[i]) : scaled[i]; /* all are alive at the start */
+        fig_plan *plan;
+        EXPECT_OK(ctx, fig_plan_new(g, &sum, 1, NULL, &plan));
+        for (int i = 0; i < (wide ? N : 1); i++)
+            for (int k = 0; k < 700; k++) ((float *)fig_plan_data(plan, x[i]))[k] = (float)(k % 7);
+        EXPECT_OK(ctx, fig_plan_run(plan, NULL));
+        const float *y = fig_plan_data(plan, sum);
+        for (int k = 0; k < 700; k++) EXPECT_NEAR(y[k], (float)(k % 7) * N * (N + 1) / 2, 0);
+        fig_plan_free(plan);
+        fig_graph_free(g);
+    }
+}
+
+TEST(a_strided_root_is_refused) {
+    fig_context *ctx = check_context();
+    fig_graph *g;
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+    fig_tensor *x = fig_input(g, "x", FIG_F32, 2, (size_t[]){3, 4}), *t = fig_transpose(g, x, 0, 1);
+    fig_plan *plan = NULL;
+    EXPECT_EQ_I(fig_plan_new(g, &t, 1, NULL, &plan), FIG_ERR_ARG);
+    EXPECT(!plan);
+    fig_graph_free(g);
+}
+
+/* Dropout is keyed by the path and the global sample number: the same sample draws the same mask in any batch. */
+TEST(dropout_follows_the_sample_not_its_row) {
+    fig_context *ctx = check_context();
+    fig_graph *g;
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_TRAIN, FIG_F32}, &g));
+    fig_tensor *x = fig_input(g, "x", FIG_F32, 2, (size_t[]){6, 40}), *y[2];
+    for (int i = 0; i < 2; i++) {
+        fig_enter(g, "drop%d", i);
+        y[i] = fig_dropout(g, x, 0.5);
+        fig_leave(g);
+    }
+    fig_plan *plan;
+    EXPECT_OK(ctx, fig_plan_new(g, y, 2, NULL, &plan));
+    float *xv = fig_plan_data(plan, x), first[6 * 40];
+    const float *a = fig_plan_data(plan, y[0]), *b = fig_plan_data(plan, y[1]);
+    for (int i = 0; i < 240; i++) xv[i] = 1;
+    EXPECT_OK(ctx, fig_plan_run(plan, &(fig_run_args){.seed = 1, .sample0 = 10}));
+    memcpy(first, a, sizeof first);
+    EXPECT(memcmp(first, b, sizeof first)); /* another path, another mask */
+    int zeros = 0;
+    for (int i = 0; i < 240; i++) zeros += first[i] == 0, EXPECT(first[i] == 0 || first[i] == 2);
+    EXPECT(zeros > 80 && zeros < 160);
+    EXPECT_OK(ctx, fig_plan_run(plan, &(fig_run_args){.seed = 1, .sample0 = 12}));
+    EXPECT(!memcmp(first + 2 * 40, a, 4 * 40 * sizeof *a));
+    EXPECT_OK(ctx, fig_plan_run(plan, &(fig_run_args){.seed = 1, .sample0 = 10, .step = 1}));
+    EXPECT(memcmp(first, a, sizeof first));
+    fig_plan_free(plan);
+    fig_graph_free(g);
+}
