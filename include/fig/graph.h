@@ -25,8 +25,8 @@ typedef struct fig_params fig_params; /* fig/params.h */
 typedef struct fig_plan fig_plan;
 typedef struct fig_kv fig_kv; /* fig/kv.h */
 
-/* What the graph is for. Dropout is active in FIG_TRAIN only; attention of FIG_PREFILL and FIG_DECODE reads and extends a
- * key-value cache; matrix products of FIG_DECODE read each weight once. */
+/* What the graph is for. Dropout is active in FIG_TRAIN only; attention of FIG_PREFILL and FIG_DECODE reads and extends
+ * a key-value cache; matrix products of FIG_DECODE read each weight once. */
 typedef enum fig_mode { FIG_TRAIN, FIG_EVAL, FIG_PREFILL, FIG_DECODE } fig_mode;
 
 typedef struct fig_graph_options {
@@ -82,14 +82,15 @@ typedef struct fig_plan_options {
     bool no_fuse;  /* debugging: every element-wise op by itself */
 } fig_plan_options;
 typedef struct fig_plan_memory {
-    size_t arena_bytes;   /* intermediates, inputs, outputs and workspace */
-    size_t no_reuse_bytes;/* what they would take without reuse */
-    size_t scratch_bytes; /* per thread, shared with all plans of the context */
+    size_t arena_bytes;    /* intermediates, inputs, outputs and workspace */
+    size_t no_reuse_bytes; /* what they would take without reuse */
+    size_t scratch_bytes;  /* per thread, shared with all plans of the context */
 } fig_plan_memory;
 
 /* Plans the computation of roots (and of what fig_backward_params asked for). Takes no memory for data yet. Roots stay
  * readable until the next run. A graph has one plan at a time. */
-fig_status fig_plan_new(fig_graph *g, fig_tensor *const *roots, size_t n, const fig_plan_options *options, fig_plan **out);
+fig_status fig_plan_new(fig_graph *g, fig_tensor *const *roots, size_t n, const fig_plan_options *options,
+                        fig_plan **out);
 void fig_plan_free(fig_plan *plan);
 fig_plan_memory fig_plan_memory_of(const fig_plan *plan);
 fig_status fig_plan_alloc(fig_plan *plan); /* done by the first run at the latest */
@@ -106,7 +107,11 @@ typedef struct fig_run_args {
 fig_status fig_plan_run(fig_plan *plan, const fig_run_args *args); /* args may be NULL: all zero */
 
 /* Per-op times of all runs since the last call, as text lines, longest first; NULL stops measuring. */
-typedef struct fig_op_time { const char *op, *path; double seconds; uint64_t calls; } fig_op_time;
+typedef struct fig_op_time {
+    const char *op, *path;
+    double seconds;
+    uint64_t calls;
+} fig_op_time;
 void fig_plan_profile(fig_plan *plan, bool on);
 size_t fig_plan_times(const fig_plan *plan, fig_op_time *out, size_t max);
 

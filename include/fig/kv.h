@@ -15,8 +15,8 @@ typedef struct fig_kv_options {
     size_t n_kv_head, head_dim;
     fig_dtype dtype;
     size_t max_sequences;
-    size_t max_tokens;  /* per sequence */
-    size_t block_len;   /* positions per block; 0: 64 */
+    size_t max_tokens; /* per sequence */
+    size_t block_len;  /* positions per block; 0: 64 */
 } fig_kv_options;
 
 fig_status fig_kv_new(fig_context *ctx, const fig_kv_options *options, fig_kv **out);
@@ -31,8 +31,8 @@ fig_status fig_kv_fork(fig_kv *kv, size_t dst, size_t src);
 /* Forgets all positions from length on. */
 void fig_kv_truncate(fig_kv *kv, size_t sequence, size_t length);
 
-/* Before a run: row i of the batch is sequences[i] and brings n_new[i] tokens (the rest of its row is padding). Reserves and
- * unshares blocks; FIG_ERR_LIMIT when max_tokens is not enough. */
+/* Before a run: row i of the batch is sequences[i] and brings n_new[i] tokens (the rest of its row is padding).
+ * Reserves and unshares blocks; FIG_ERR_LIMIT when max_tokens is not enough. */
 fig_status fig_kv_begin(fig_kv *kv, size_t n_rows, const int32_t *sequences, const int32_t *n_new);
 /* After the run: the lengths grow by n_new. */
 void fig_kv_end(fig_kv *kv);

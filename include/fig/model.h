@@ -47,9 +47,10 @@ const fig_arch *fig_arch_at(size_t i);
 fig_status fig_arch_register(fig_context *ctx, const fig_arch *arch);
 
 typedef struct fig_model_options {
-    fig_dtype dtype;  /* compute type; FIG_DTYPE_COUNT: what suits (training: bf16 where native, else fp32; loading: the file's) */
+    fig_dtype dtype; /* compute type; FIG_DTYPE_COUNT: what suits (training: bf16 where native, else fp32; loading: the
+                        file's) */
     uint64_t seed;
-    bool inference;   /* no gradients, no masters */
+    bool inference; /* no gradients, no masters */
 } fig_model_options;
 
 /* A fresh model; settings are given one by one as text (fig_model_set), memory comes with fig_model_init. */
@@ -76,12 +77,13 @@ const void *fig_model_config(const fig_model *m);
 fig_params *fig_model_params(const fig_model *m);
 fig_tokenizer *fig_model_tokenizer(const fig_model *m); /* borrowed; NULL when there is none */
 fig_context *fig_model_context(const fig_model *m);
-fig_dtype fig_model_dtype(const fig_model *m); /* of activations */
+fig_dtype fig_model_dtype(const fig_model *m);                  /* of activations */
 int64_t fig_model_get_int(const fig_model *m, const char *key); /* a setting: "n_layer", "block_size" ... */
 size_t fig_model_n_params(const fig_model *m);
 
 /* Graph pieces for language models: inputs, hidden state, per-token loss or logits. */
-fig_graph *fig_model_graph(fig_model *m, fig_mode mode, size_t batch, size_t time, fig_lm_inputs *in); /* owner: the caller */
+fig_graph *fig_model_graph(fig_model *m, fig_mode mode, size_t batch, size_t time,
+                           fig_lm_inputs *in); /* owner: the caller */
 fig_tensor *fig_model_hidden(fig_model *m, fig_graph *g, const fig_lm_inputs *in, fig_tensor **head);
 
 #ifdef __cplusplus

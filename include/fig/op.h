@@ -25,7 +25,7 @@ struct fig_tensor {
     size_t offset;               /* elements from the start of base */
     void *data;                  /* set by the plan; element [0,0,...] */
     /* private to core */
-    struct fig__param *param;    /* leaf of the store, or the parameter whose gradient this is */
+    struct fig__param *param; /* leaf of the store, or the parameter whose gradient this is */
     uint32_t id;
     bool is_param_grad;
 };
@@ -51,11 +51,11 @@ struct fig_exec {
 };
 
 enum {
-    FIG_OP_VIEW = 1,     /* output 0.. share memory with input 0; no forward */
-    FIG_OP_STRIDED = 2,  /* takes inputs with any strides; others get a contiguous copy */
-    FIG_OP_EW = 4,       /* element-wise: planned and run by core/ew.c */
-    FIG_OP_LEAF = 8,     /* input or parameter */
-    FIG_OP_EFFECT = 16,  /* kept even when nobody reads its output */
+    FIG_OP_VIEW = 1,    /* output 0.. share memory with input 0; no forward */
+    FIG_OP_STRIDED = 2, /* takes inputs with any strides; others get a contiguous copy */
+    FIG_OP_EW = 4,      /* element-wise: planned and run by core/ew.c */
+    FIG_OP_LEAF = 8,    /* input or parameter */
+    FIG_OP_EFFECT = 16, /* kept even when nobody reads its output */
 };
 
 typedef struct fig_op_sampler fig_op_sampler; /* gradient checks; below */
@@ -63,8 +63,8 @@ typedef struct fig_op_sampler fig_op_sampler; /* gradient checks; below */
 struct fig_op {
     const char *name;
     unsigned flags;
-    /* Sets dtype, ndim and shape of every output (and stride, offset of views) from the inputs and attributes; called at
-     * recording and again whenever extents change. Fails through fig_node_fail. */
+    /* Sets dtype, ndim and shape of every output (and stride, offset of views) from the inputs and attributes; called
+     * at recording and again whenever extents change. Fails through fig_node_fail. */
     fig_status (*infer)(fig_node *n);
     void (*forward)(const fig_exec *x, const fig_node *n);
     /* dout[i] is the gradient of output i, NULL where nothing depends on it; sets din[i] for the inputs that need one
@@ -80,19 +80,19 @@ struct fig_op {
     /* The same result from simpler ops, for fused ops: compared in value and gradient. variant as in sample. */
     fig_tensor *(*composite)(fig_op_sampler *s, int variant);
     unsigned shape_only; /* bit i: input i lends its extents only; its contents are not read */
-    int ew; /* micro-op of kernels/ew.def (FIG_OP_EW) */
+    int ew;              /* micro-op of kernels/ew.def (FIG_OP_EW) */
 };
 #define FIG_NO_GRAD(reason) .no_grad = (reason)
 
 /* Records a node; returns it, or NULL with the graph's error set. attr is copied. in[] may hold NULLs only where
  * `optional` bits say so (bit i: input i may be NULL). */
-fig_node *fig_node_new(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *const *in, int n_in,
-                       int n_out, unsigned optional);
+fig_node *fig_node_new(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *const *in,
+                       int n_in, int n_out, unsigned optional);
 /* Records the graph's first error: "path: op: message (shapes of the inputs)". */
 fig_status fig_node_fail(fig_node *n, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void fig_graph_fail(fig_graph *g, fig_status code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void fig_set_shape(fig_tensor *t, fig_dtype dtype, int ndim, const size_t *shape); /* row-major strides */
-void fig_set_like(fig_tensor *t, const fig_tensor *like);                          /* shape and dtype of like, row-major */
+void fig_set_like(fig_tensor *t, const fig_tensor *like); /* shape and dtype of like, row-major */
 bool fig_is_contiguous(const fig_tensor *t);
 bool fig_needs_grad(const fig_tensor *t); /* inside backward(): whether anyone wants this input's gradient */
 /* The type a gradient of t has: fp32 for parameters, else t's own. */
@@ -100,7 +100,8 @@ fig_dtype fig_grad_dtype(const fig_tensor *t);
 
 /* Gradient checks run each op in double precision and compare with central differences. */
 fig_graph *fig_sample_graph(fig_op_sampler *s);
-fig_tensor *fig_sample_input(fig_op_sampler *s, double low, double high, int ndim, ...); /* dims as int; checked input */
+fig_tensor *fig_sample_input(fig_op_sampler *s, double low, double high, int ndim,
+                             ...); /* dims as int; checked input */
 fig_tensor *fig_sample_const(fig_op_sampler *s, double low, double high, int ndim, ...); /* not differentiated */
 fig_tensor *fig_sample_ints(fig_op_sampler *s, int low, int high, int ndim, ...);        /* int32 in [low, high) */
 fig_tensor *fig_sample_ramp(fig_op_sampler *s, int n);                                   /* constant 0, 1, .. n-1 */
@@ -114,9 +115,10 @@ typedef struct fig_op_report {
 } fig_op_report;
 /* Runs every variant of sample (op->sample, or one given) in double precision. */
 fig_status fig_op_check(fig_context *ctx, const fig_op *op, fig_op_report *report);
-fig_status fig_sample_check(fig_context *ctx, fig_sample_fn *sample, fig_sample_fn *composite, bool tangent, fig_op_report *report);
-/* Runs every variant in dtype (FIG_F32 or FIG_BF16) on the context's own kernels. *worst: the largest difference of a value or
- * gradient from double precision as a share of what rounding explains; over 1 something is wrong. */
+fig_status fig_sample_check(fig_context *ctx, fig_sample_fn *sample, fig_sample_fn *composite, bool tangent,
+                            fig_op_report *report);
+/* Runs every variant in dtype (FIG_F32 or FIG_BF16) on the context's own kernels. *worst: the largest difference of a
+ * value or gradient from double precision as a share of what rounding explains; over 1 something is wrong. */
 fig_status fig_sample_compare(fig_context *ctx, fig_sample_fn *sample, fig_dtype dtype, double *worst);
 
 #ifdef __cplusplus

@@ -45,11 +45,11 @@ fig_tensor *fig_relu(fig_graph *g, fig_tensor *x);
 fig_tensor *fig_relu2(fig_graph *g, fig_tensor *x); /* max(x, 0)^2 */
 fig_tensor *fig_leaky_relu(fig_graph *g, fig_tensor *x, double slope);
 fig_tensor *fig_silu(fig_graph *g, fig_tensor *x);
-fig_tensor *fig_gelu(fig_graph *g, fig_tensor *x);      /* exact, by erf */
-fig_tensor *fig_gelu_tanh(fig_graph *g, fig_tensor *x); /* GPT-2's approximation ("gelu_new") */
+fig_tensor *fig_gelu(fig_graph *g, fig_tensor *x);                      /* exact, by erf */
+fig_tensor *fig_gelu_tanh(fig_graph *g, fig_tensor *x);                 /* GPT-2's approximation ("gelu_new") */
 fig_tensor *fig_swiglu(fig_graph *g, fig_tensor *gate, fig_tensor *up); /* silu(gate) * up */
-/* Zero with probability p, the rest scaled by 1/(1-p), in FIG_TRAIN graphs; x itself elsewhere. The mask is keyed by the
- * module path and the sample number along axis 0. At most one per module path unless `fig_enter` separates them. */
+/* Zero with probability p, the rest scaled by 1/(1-p), in FIG_TRAIN graphs; x itself elsewhere. The mask is keyed by
+ * the module path and the sample number along axis 0. At most one per module path unless `fig_enter` separates them. */
 fig_tensor *fig_dropout(fig_graph *g, fig_tensor *x, double p);
 fig_tensor *fig_cast(fig_graph *g, fig_tensor *x, fig_dtype dtype);
 
@@ -92,8 +92,8 @@ fig_tensor *fig_mean(fig_graph *g, fig_tensor *x, int axis);
 fig_tensor *fig_reduce_max(fig_graph *g, fig_tensor *x, int axis);
 
 /* --- matrix products --------------------------------------------------------------------------------------------
- * op(A) [.., m, k] times op(B) [.., k, n]; op transposes the last two axes where trans_* is set. Leading axes agree, or B
- * has none. */
+ * op(A) [.., m, k] times op(B) [.., k, n]; op transposes the last two axes where trans_* is set. Leading axes agree, or
+ * B has none. */
 fig_tensor *fig_matmul(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b);
 /* x [.., in] times weight [out, in] transposed, plus bias [out] (may be NULL). */
 fig_tensor *fig_linear_op(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias);
@@ -107,23 +107,25 @@ fig_tensor *fig_softmax(fig_graph *g, fig_tensor *x); /* over the last axis */
 /* --- attention --------------------------------------------------------------------------------------------------*/
 /* Angles of rotary embedding for positions [b or 1, t] (int32): cos [b,t,half] and sin [b,t,half], fp32, with frequency
  * theta^(-i/half). */
-bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double theta, fig_tensor **cos, fig_tensor **sin);
+bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double theta, fig_tensor **cos,
+                     fig_tensor **sin);
 /* Rotates the first 2*half elements of each head of x [b,t,h,d]. interleaved: pairs (2i, 2i+1), else (i, i+half). */
 fig_tensor *fig_rope(fig_graph *g, fig_tensor *x, fig_tensor *cos, fig_tensor *sin, bool interleaved);
 
 typedef struct fig_attention_options {
-    double scale;         /* 0: 1/sqrt(head width) */
-    bool causal;          /* queries stand at the end of the keys */
-    size_t window;        /* > 0: each query sees this many keys, itself included */
-    double softcap;       /* > 0: scores become cap * tanh(score / cap) */
-    double dropout;       /* on probabilities, in FIG_TRAIN graphs */
+    double scale;                       /* 0: 1/sqrt(head width) */
+    bool causal;                        /* queries stand at the end of the keys */
+    size_t window;                      /* > 0: each query sees this many keys, itself included */
+    double softcap;                     /* > 0: scores become cap * tanh(score / cap) */
+    double dropout;                     /* on probabilities, in FIG_TRAIN graphs */
     fig_tensor *q_len, *kv_len;         /* [b] int32, or NULL */
     fig_tensor *q_segment, *kv_segment; /* [b, t] int32: a query sees keys of its own segment only; or NULL */
-    int layer;            /* which layer of the cache (FIG_PREFILL, FIG_DECODE) */
+    int layer;                          /* which layer of the cache (FIG_PREFILL, FIG_DECODE) */
 } fig_attention_options;
-/* q [b,tq,h,d], k and v [b,tk,hkv,d] -> [b,tq,h,d]; h a multiple of hkv. In FIG_PREFILL and FIG_DECODE graphs k and v are
- * appended to the cache of the run first and attention is over the cache. */
-fig_tensor *fig_attention(fig_graph *g, fig_tensor *q, fig_tensor *k, fig_tensor *v, const fig_attention_options *options);
+/* q [b,tq,h,d], k and v [b,tk,hkv,d] -> [b,tq,h,d]; h a multiple of hkv. In FIG_PREFILL and FIG_DECODE graphs k and v
+ * are appended to the cache of the run first and attention is over the cache. */
+fig_tensor *fig_attention(fig_graph *g, fig_tensor *q, fig_tensor *k, fig_tensor *v,
+                          const fig_attention_options *options);
 
 /* --- losses -----------------------------------------------------------------------------------------------------
  * target int32, < 0: ignored (loss 0). Results fp32, one per row. */
@@ -131,7 +133,8 @@ fig_tensor *fig_attention(fig_graph *g, fig_tensor *q, fig_tensor *k, fig_tensor
 fig_tensor *fig_cross_entropy(fig_graph *g, fig_tensor *logits, fig_tensor *target, size_t n_class);
 /* Cross-entropy of x [.., c] times weight [v, c] transposed, in chunks of rows, so that the logits [.., v] never exist
  * as a whole. n_class <= v: the rest of weight is padding. */
-fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *target, size_t n_class);
+fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *target,
+                                     size_t n_class);
 /* sum(loss over rows) / max(1, count), count [1] fp32 given by the caller: the tokens of the whole batch, not of this
  * part of it. */
 fig_tensor *fig_masked_mean(fig_graph *g, fig_tensor *loss, fig_tensor *count);

@@ -13,9 +13,9 @@ extern "C" {
 #endif
 
 typedef struct fig_params_options {
-    fig_dtype compute;  /* FIG_F32, FIG_BF16 (masters stay fp32), or FIG_F64 (masters too: the oracle) */
+    fig_dtype compute; /* FIG_F32, FIG_BF16 (masters stay fp32), or FIG_F64 (masters too: the oracle) */
     uint64_t seed;
-    bool inference;     /* no gradients; storage in the compute type alone, without fp32 masters */
+    bool inference; /* no gradients; storage in the compute type alone, without fp32 masters */
 } fig_params_options;
 
 fig_status fig_params_new(fig_context *ctx, const fig_params_options *options, fig_params **out);
@@ -27,9 +27,10 @@ typedef enum fig_optimizer_kind { FIG_ADAMW, FIG_SGD, FIG_MUON } fig_optimizer_k
 typedef struct fig_param_group {
     const char *pattern;
     bool frozen;
-    bool has_optimizer; fig_optimizer_kind optimizer; /* else the trainer's choice */
-    double lr_scale;     /* 0: 1.0 */
-    double weight_decay; /* < 0: the trainer's rule (matrices decay, vectors do not) */
+    bool has_optimizer;
+    fig_optimizer_kind optimizer; /* else the trainer's choice */
+    double lr_scale;              /* 0: 1.0 */
+    double weight_decay;          /* < 0: the trainer's rule (matrices decay, vectors do not) */
 } fig_param_group;
 fig_status fig_params_group(fig_params *p, const fig_param_group *group);
 
@@ -42,13 +43,13 @@ typedef struct fig_param_info {
     int ndim;
     size_t shape[FIG_MAX_DIMS], numel;
     bool trainable, is_state;
-    fig_dtype storage;    /* of data */
-    void *data;           /* master (fp32 or fp64), or for inference the storage itself */
-    void *copy;           /* compute copy, or NULL */
-    float *grad;          /* NULL when not trainable */
-    size_t flat_offset;   /* of data and grad inside the store's flat blocks, elements */
+    fig_dtype storage;  /* of data */
+    void *data;         /* master (fp32 or fp64), or for inference the storage itself */
+    void *copy;         /* compute copy, or NULL */
+    float *grad;        /* NULL when not trainable */
+    size_t flat_offset; /* of data and grad inside the store's flat blocks, elements */
     double lr_scale, weight_decay;
-    int optimizer;        /* fig_optimizer_kind, or -1: the trainer's choice */
+    int optimizer; /* fig_optimizer_kind, or -1: the trainer's choice */
 } fig_param_info;
 size_t fig_params_count(const fig_params *p);
 size_t fig_params_numel(const fig_params *p, bool trainable_only);

@@ -17,17 +17,18 @@ typedef struct fig_train_options {
     int64_t batch_size, block_size, grad_accum, max_iters; /* batch_size counts rows of one micro-batch */
     int64_t eval_interval, eval_iters, log_interval;       /* eval_iters 0: the whole validation split */
     int64_t checkpoint_interval, keep_checkpoints;
-    int64_t sample_tokens, sample_count; const char *sample_prompt; /* samples at step 0 and each evaluation; 0: none */
+    int64_t sample_tokens, sample_count;
+    const char *sample_prompt; /* samples at step 0 and each evaluation; 0: none */
     double sample_temp;
-    int64_t patience;                                      /* stop after so many evaluations without a better one; 0: never */
-    int optimizer;                                         /* fig_optimizer_kind */
+    int64_t patience; /* stop after so many evaluations without a better one; 0: never */
+    int optimizer;    /* fig_optimizer_kind */
     double learning_rate, min_lr, weight_decay, beta1, beta2, epsilon, momentum, grad_clip, ema_decay;
     double muon_lr, muon_momentum;
-    int schedule;                                          /* 0 constant, 1 cosine, 2 warm-up-stable-decay */
+    int schedule; /* 0 constant, 1 cosine, 2 warm-up-stable-decay */
     int64_t warmup_iters, decay_iters;
     int64_t seed;
-    int save_dtype;                                        /* 0 fp32, 1 bf16: of the model in out_dir */
-    double minutes;                                        /* stop after this much time, the schedule fitted to it; 0: max_iters */
+    int save_dtype; /* 0 fp32, 1 bf16: of the model in out_dir */
+    double minutes; /* stop after this much time, the schedule fitted to it; 0: max_iters */
 } fig_train_options;
 
 extern const fig_option_table fig_train_option_table;
@@ -44,8 +45,9 @@ typedef void fig_train_fn(void *user, const fig_train_event *event);
 
 typedef struct fig_train_plan {
     size_t n_params;
-    uint64_t params_bytes, optimizer_bytes, arena_bytes, total_bytes; /* engine memory; total is what will be resident */
-    double seconds_per_iter, seconds;                                   /* measured on two steps; 0 when not measured */
+    uint64_t params_bytes, optimizer_bytes, arena_bytes,
+        total_bytes;                  /* engine memory; total is what will be resident */
+    double seconds_per_iter, seconds; /* measured on two steps; 0 when not measured */
     double flops_per_iter;
 } fig_train_plan;
 
@@ -60,8 +62,8 @@ typedef struct fig_train_report {
 } fig_train_report;
 
 typedef struct fig_trainer fig_trainer;
-/* model: from fig_model_new with its tokenizer set, not yet initialised; borrowed, as is the dataset. Checks that all fits
- * together and in memory; records and plans the graphs. `plan` may be asked before memory is taken. */
+/* model: from fig_model_new with its tokenizer set, not yet initialised; borrowed, as is the dataset. Checks that all
+ * fits together and in memory; records and plans the graphs. `plan` may be asked before memory is taken. */
 fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_options *options, fig_trainer **out);
 fig_status fig_trainer_plan(fig_trainer *t, bool measure, fig_train_plan *plan);
 /* Runs to the end, or until fig_cancel (saves a checkpoint and returns FIG_ERR_CANCELLED). The out_dir holds the best

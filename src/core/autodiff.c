@@ -46,7 +46,8 @@ static fig_status backward_node(fig_graph *g, fig_node *n, fig_tensor **grad) {
     for (int i = 0; i < n->n_out; i++) any |= (dout[i] = grad[n->out[i]->id]) != NULL;
     for (int i = 0; i < n->n_in; i++) wanted |= reads(n, i) && g->needs_grad[n->in[i]->id];
     if (!any || !wanted) return FIG_OK;
-    if (!n->op->backward) return fig_node_fail(n, "has no gradient: %s", n->op->no_grad ? n->op->no_grad : "none was written");
+    if (!n->op->backward)
+        return fig_node_fail(n, "has no gradient: %s", n->op->no_grad ? n->op->no_grad : "none was written");
     if (n->n_in > (int)FIG_COUNT(din_small)) din = fig__arena_alloc(g->arena, sizeof *din * (size_t)n->n_in);
     if (!din) return g->status = FIG_ERR_NOMEM;
     n->op->backward(g, n, dout, din);
@@ -72,7 +73,8 @@ fig_status fig_backward(fig_graph *g, fig_tensor *loss, fig_tensor *const *wrt, 
     for (size_t i = 0; i < n; i++) grads[i] = NULL;
     if (g->status) return g->status;
     if (!loss || fig_numel(loss) != 1) {
-        fig_graph_fail(g, FIG_ERR_SHAPE, "backward: the loss has %zu elements; reduce it to one first", fig_numel(loss));
+        fig_graph_fail(g, FIG_ERR_SHAPE, "backward: the loss has %zu elements; reduce it to one first",
+                       fig_numel(loss));
         return g->status;
     }
     size_t n_nodes = g->nodes.n;

@@ -30,11 +30,27 @@ struct fig_graph {
     fig_mode mode;
     fig_dtype dtype;
     fig__arena *arena;
-    struct { fig_node **data; size_t n, cap; } nodes;
-    struct { fig_tensor **data; size_t n, cap; } tensors; /* by id */
-    struct { char **data; size_t n, cap; } scopes;
-    struct { fig_tensor **data; size_t n, cap; } roots;   /* gradients of parameters */
-    struct { fig__param **key; fig_tensor **leaf; size_t n, cap, key_cap; } leaves; /* one leaf per parameter */
+    struct {
+        fig_node **data;
+        size_t n, cap;
+    } nodes;
+    struct {
+        fig_tensor **data;
+        size_t n, cap;
+    } tensors; /* by id */
+    struct {
+        char **data;
+        size_t n, cap;
+    } scopes;
+    struct {
+        fig_tensor **data;
+        size_t n, cap;
+    } roots; /* gradients of parameters */
+    struct {
+        fig__param **key;
+        fig_tensor **leaf;
+        size_t n, cap, key_cap;
+    } leaves; /* one leaf per parameter */
     const char *path;
     fig_status status;
     bool *needs_grad; /* by tensor id, inside fig_backward only */
@@ -52,7 +68,8 @@ extern const fig_op fig__op_input, fig__op_param; /* leaves */
 
 /* Recording helpers for ops: one output, returned, NULL on error. */
 fig_tensor *fig__node1(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *a);
-fig_tensor *fig__node2(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *a, fig_tensor *b);
+fig_tensor *fig__node2(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *a,
+                       fig_tensor *b);
 fig_tensor *fig__node3(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *a, fig_tensor *b,
                        fig_tensor *c);
 

@@ -1,16 +1,17 @@
 /* core/ew.c: element-wise chains.
  *
- * A chain is a run of element-wise nodes with one output shape. It becomes a small program (load, micro-op, store) that is
- * run block by block: a block of every operand is converted to real in an L1-resident slot, the micro-ops of
- * kernels/ew.def work from slot to slot, and only what somebody outside the chain reads is stored. One pass over memory,
- * whatever the length of the chain, and no rounding to bf16 in between.
+ * A chain is a run of element-wise nodes with one output shape. It becomes a small program (load, micro-op, store) that
+ * is run block by block: a block of every operand is converted to real in an L1-resident slot, the micro-ops of
+ * kernels/ew.def work from slot to slot, and only what somebody outside the chain reads is stored. One pass over
+ * memory, whatever the length of the chain, and no rounding to bf16 in between.
  *
- * Stores of a block come after all its loads, so an output may share memory with an input that is indexed the same way. */
+ * Stores of a block come after all its loads, so an output may share memory with an input that is indexed the same way.
+ */
 #include "core/core.h"
 #include "base/rng.h"
 
-#define BLOCK 512                  /* elements; a few dozen slots of it fit into L1 and L2 */
-#define TILE ((size_t)16 * BLOCK)  /* elements that one thread takes at a time */
+#define BLOCK 512                 /* elements; a few dozen slots of it fit into L1 and L2 */
+#define TILE ((size_t)16 * BLOCK) /* elements that one thread takes at a time */
 
 typedef struct operand {
     const fig_tensor *t;
@@ -40,7 +41,13 @@ bool fig__is_ew(const fig_node *n) { return n->op->flags & FIG_OP_EW; }
 
 /* --- compiling --------------------------------------------------------------------------------------------------*/
 
-typedef struct value { const fig_tensor *t; int slot; size_t last_use; bool loaded; int operand; } value;
+typedef struct value {
+    const fig_tensor *t;
+    int slot;
+    size_t last_use;
+    bool loaded;
+    int operand;
+} value;
 typedef struct compiler {
     fig__ew *e;
     value *values;
@@ -77,7 +84,8 @@ static void collect_values(compiler *c, fig_node *const *nodes, size_t n, const 
             if (v && v->last_use != SIZE_MAX) v->last_use = i; /* SIZE_MAX: stored at the end */
         }
         const fig_tensor *out = nodes[i]->out[0];
-        c->values[c->n_values++] = (value){.t = out, .slot = -1, .operand = -1, .last_use = stored[out->id] ? SIZE_MAX : i};
+        c->values[c->n_values++] =
+            (value){.t = out, .slot = -1, .operand = -1, .last_use = stored[out->id] ? SIZE_MAX : i};
         if (stored[out->id]) c->e->outputs[c->e->n_outputs++] = nodes[i]->out[0];
     }
 }
@@ -185,7 +193,10 @@ void fig__ew_prepare(fig__ew *e) {
 
 /* --- running ----------------------------------------------------------------------------------------------------*/
 
-typedef struct job { const fig__ew *e; const fig_exec *x; } job;
+typedef struct job {
+    const fig__ew *e;
+    const fig_exec *x;
+} job;
 
 /* Elements i0 .. i0+n-1 of an operand whose address is not linear: row by row along the last collapsed axis. */
 static void load_rows(const fig__ew *e, const operand *o, const figk_table *k, size_t i0, size_t n, char *dst) {
@@ -212,7 +223,8 @@ static void load_rows(const fig__ew *e, const operand *o, const figk_table *k, s
     }
 }
 
-static void dropout_block(const fig__ew *e, const fig_exec *x, const instruction *ins, size_t i0, size_t n, void *const *slot) {
+static void dropout_block(const fig__ew *e, const fig_exec *x, const instruction *ins, size_t i0, size_t n,
+                          void *const *slot) {
     const figk_table *k = x->kernels;
     fig_rng_key key = {x->seed, ins->attr->stream, x->step};
     char *dst = slot[ins->dst];
@@ -227,8 +239,10 @@ static void dropout_block(const fig__ew *e, const fig_exec *x, const instruction
 
 static void fill(const fig__ew *e, const figk_table *k, size_t n, void *y, double wide) {
     float narrow = (float)wide;
-    if (e->real_size == 8) k->load(n, y, &wide, FIG_F64, 0);
-    else k->load(n, y, &narrow, FIG_F32, 0);
+    if (e->real_size == 8)
+        k->load(n, y, &wide, FIG_F64, 0);
+    else
+        k->load(n, y, &narrow, FIG_F32, 0);
 }
 
 static void run_block(const fig__ew *e, const fig_exec *x, size_t i0, size_t n, char *scratch) {
@@ -244,15 +258,19 @@ static void run_block(const fig__ew *e, const fig_exec *x, size_t i0, size_t n, 
                           (o->t->dtype == FIG_F32 || o->t->dtype == FIG_F64);
             slot[ins->dst] = direct ? from : scratch + (size_t)ins->dst * BLOCK * e->real_size;
             if (direct) break;
-            if (o->flat) k->load(n, slot[ins->dst], from, o->t->dtype, o->flat_stride);
-            else load_rows(e, o, k, i0, n, slot[ins->dst]);
+            if (o->flat)
+                k->load(n, slot[ins->dst], from, o->t->dtype, o->flat_stride);
+            else
+                load_rows(e, o, k, i0, n, slot[ins->dst]);
             break;
         }
         case MICRO:
             slot[ins->dst] = scratch + (size_t)ins->dst * BLOCK * e->real_size;
-            if (ins->op == FIG__EW_FILL) fill(e, k, n, slot[ins->dst], ins->attr->p[0]);
-            else k->ew[ins->op](n, slot[ins->dst], slot[ins->src[0]], slot[ins->src[1]], slot[ins->src[2]],
-                                ins->attr ? ins->attr->p : no_p);
+            if (ins->op == FIG__EW_FILL)
+                fill(e, k, n, slot[ins->dst], ins->attr->p[0]);
+            else
+                k->ew[ins->op](n, slot[ins->dst], slot[ins->src[0]], slot[ins->src[1]], slot[ins->src[2]],
+                               ins->attr ? ins->attr->p : no_p);
             break;
         case DROPOUT:
             slot[ins->dst] = scratch + (size_t)ins->dst * BLOCK * e->real_size;

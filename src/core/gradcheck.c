@@ -15,7 +15,11 @@ typedef enum { CHECKED, CONSTANT, INTEGERS, RAMP } input_kind;
 
 struct fig_op_sampler {
     fig_graph *g;
-    struct { fig_tensor *t; input_kind kind; double low, high; } in[MAX_INPUTS];
+    struct {
+        fig_tensor *t;
+        input_kind kind;
+        double low, high;
+    } in[MAX_INPUTS];
     int n_in;
 };
 
@@ -34,7 +38,8 @@ typedef struct trial {
 
 fig_graph *fig_sample_graph(fig_op_sampler *s) { return s->g; }
 
-static fig_tensor *sample(fig_op_sampler *s, input_kind kind, double low, double high, fig_dtype dtype, int ndim, const size_t *shape) {
+static fig_tensor *sample(fig_op_sampler *s, input_kind kind, double low, double high, fig_dtype dtype, int ndim,
+                          const size_t *shape) {
     if (s->n_in == MAX_INPUTS) return NULL;
     fig_tensor *t = fig_input(s->g, "sample", dtype, ndim, shape);
     s->in[s->n_in].t = t;
@@ -46,17 +51,23 @@ static fig_tensor *sample(fig_op_sampler *s, input_kind kind, double low, double
 static void read_shape(int ndim, size_t *shape, va_list args) {
     for (int i = 0; i < ndim; i++) shape[i] = (size_t)va_arg(args, int);
 }
-#define SAMPLE(kind, dtype)                                         \
-    size_t shape[FIG_MAX_DIMS];                                     \
-    va_list args;                                                   \
-    va_start(args, ndim);                                           \
-    read_shape(ndim, shape, args);                                  \
-    va_end(args);                                                   \
+#define SAMPLE(kind, dtype)        \
+    size_t shape[FIG_MAX_DIMS];    \
+    va_list args;                  \
+    va_start(args, ndim);          \
+    read_shape(ndim, shape, args); \
+    va_end(args);                  \
     return sample(s, kind, low, high, dtype, ndim, shape)
-fig_tensor *fig_sample_input(fig_op_sampler *s, double low, double high, int ndim, ...) { SAMPLE(CHECKED, sample_dtype(s, ndim)); }
-fig_tensor *fig_sample_const(fig_op_sampler *s, double low, double high, int ndim, ...) { SAMPLE(CONSTANT, sample_dtype(s, ndim)); }
+fig_tensor *fig_sample_input(fig_op_sampler *s, double low, double high, int ndim, ...) {
+    SAMPLE(CHECKED, sample_dtype(s, ndim));
+}
+fig_tensor *fig_sample_const(fig_op_sampler *s, double low, double high, int ndim, ...) {
+    SAMPLE(CONSTANT, sample_dtype(s, ndim));
+}
 fig_tensor *fig_sample_ints(fig_op_sampler *s, int low, int high, int ndim, ...) { SAMPLE(INTEGERS, FIG_I32); }
-fig_tensor *fig_sample_ramp(fig_op_sampler *s, int n) { return sample(s, RAMP, 0, 0, sample_dtype(s, 1), 1, (size_t[]){(size_t)n}); }
+fig_tensor *fig_sample_ramp(fig_op_sampler *s, int n) {
+    return sample(s, RAMP, 0, 0, sample_dtype(s, 1), 1, (size_t[]){(size_t)n});
+}
 
 static double draw(uint64_t stream, size_t i) {
     fig_rng_key key = {1234, stream, 0};
@@ -70,10 +81,14 @@ static double draw_between(double low, double high, uint64_t stream, size_t i) {
 }
 
 static void put(void *data, fig_dtype dtype, size_t i, double v) {
-    if (dtype == FIG_F64) ((double *)data)[i] = v;
-    else if (dtype == FIG_BF16) ((uint16_t *)data)[i] = fig__f32_to_bf16((float)v);
-    else if (dtype == FIG_I32) ((int32_t *)data)[i] = (int32_t)floor(v);
-    else ((float *)data)[i] = (float)v;
+    if (dtype == FIG_F64)
+        ((double *)data)[i] = v;
+    else if (dtype == FIG_BF16)
+        ((uint16_t *)data)[i] = fig__f32_to_bf16((float)v);
+    else if (dtype == FIG_I32)
+        ((int32_t *)data)[i] = (int32_t)floor(v);
+    else
+        ((float *)data)[i] = (float)v;
 }
 static double get(const void *data, fig_dtype dtype, size_t i) {
     if (dtype == FIG_F64) return ((const double *)data)[i];
@@ -85,7 +100,9 @@ static void fill(trial *t, fig_tensor *in, input_kind kind, double low, double h
     if (!data) return; /* nothing reads it */
     fig_dtype rounded = in->ndim < 2 && t->rounded == FIG_BF16 ? FIG_F32 : t->rounded;
     for (size_t i = 0; i < fig_numel(in); i++) {
-        double v = kind == RAMP ? (double)i : kind == INTEGERS ? low + (high - low) * draw(stream, i) : draw_between(low, high, stream, i);
+        double v = kind == RAMP       ? (double)i
+                   : kind == INTEGERS ? low + (high - low) * draw(stream, i)
+                                      : draw_between(low, high, stream, i);
         if (kind == CHECKED || kind == CONSTANT) put(&v, rounded, 0, v), v = get(&v, rounded, 0);
         put(data, in->dtype, i, v);
     }
@@ -116,11 +133,14 @@ static void trial_free(trial *t) {
     *t = (trial){0};
 }
 
-typedef struct precision { fig_dtype graph, values; } precision;
+typedef struct precision {
+    fig_dtype graph, values;
+} precision;
 static const precision oracle = {FIG_F64, FIG_F64};
 
 /* *exists false: the sample has no such variant. */
-static fig_status trial_new(fig_context *ctx, fig_sample_fn *fn, int variant, bool tangent, precision p, trial *t, bool *exists) {
+static fig_status trial_new(fig_context *ctx, fig_sample_fn *fn, int variant, bool tangent, precision p, trial *t,
+                            bool *exists) {
     *t = (trial){.rounded = p.values};
     *exists = false;
     FIG_TRY(fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_TRAIN, p.graph}, &t->s.g));
@@ -190,7 +210,8 @@ static void check_tangent(trial *t, double *worst) {
     double dot = 0, scale = 1;
     for (int k = 0; k < t->s.n_in; k++) {
         const double *grad = grad_of(t, k), *v = t->v[k] ? fig_plan_data(t->plan, t->v[k]) : NULL;
-        for (size_t i = 0; grad && v && i < fig_numel(t->v[k]); i++) dot += grad[i] * v[i], scale += fabs(grad[i] * v[i]);
+        for (size_t i = 0; grad && v && i < fig_numel(t->v[k]); i++)
+            dot += grad[i] * v[i], scale += fabs(grad[i] * v[i]);
     }
     if (t->jvp) worse(worst, fabs(*(double *)fig_plan_data(t->plan, t->jvp) - dot) / scale);
 }
@@ -217,7 +238,8 @@ static fig_status check_variant(fig_context *ctx, trial *t, fig_sample_fn *compo
     return status;
 }
 
-fig_status fig_sample_check(fig_context *ctx, fig_sample_fn *fn, fig_sample_fn *composite, bool tangent, fig_op_report *r) {
+fig_status fig_sample_check(fig_context *ctx, fig_sample_fn *fn, fig_sample_fn *composite, bool tangent,
+                            fig_op_report *r) {
     *r = (fig_op_report){0};
     for (bool exists = true; exists;) {
         trial t;
@@ -236,9 +258,9 @@ fig_status fig_op_check(fig_context *ctx, const fig_op *op, fig_op_report *repor
 }
 
 /* --- kernels against the oracle ---------------------------------------------------------------------------------
- * Both run on the same values, those that fit into the narrow type. A result may then differ by one rounding for each node on
- * the longest way to it (and one for what a node rounds inside), each at most half a unit in the last place of the
- * largest number in sight. */
+ * Both run on the same values, those that fit into the narrow type. A result may then differ by one rounding for each
+ * node on the longest way to it (and one for what a node rounds inside), each at most half a unit in the last place of
+ * the largest number in sight. */
 
 static int depth_of(const fig_tensor *t) {
     int depth = 0;
@@ -257,7 +279,8 @@ static void compare_narrow(trial *narrow, fig_tensor *a, trial *exact, fig_tenso
     for (size_t i = 0; i < n; i++) worse(worst, fabs(get(got, a->dtype, i) - wanted[i]) / tolerance);
 }
 
-static fig_status compare_variant(fig_context *ctx, fig_sample_fn *fn, int variant, fig_dtype dtype, bool *exists, double *worst) {
+static fig_status compare_variant(fig_context *ctx, fig_sample_fn *fn, int variant, fig_dtype dtype, bool *exists,
+                                  double *worst) {
     trial a, b;
     fig_status status = trial_new(ctx, fn, variant, false, (precision){dtype, dtype}, &a, exists);
     if (status || !*exists) {

@@ -160,8 +160,8 @@ fig_tensor *fig__tensor_new(fig_graph *g, fig_node *n, int index) {
 
 /* --- nodes ------------------------------------------------------------------------------------------------------*/
 
-static fig_node *node_alloc(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *const *in, int n_in,
-                            int n_out) {
+static fig_node *node_alloc(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *const *in,
+                            int n_in, int n_out) {
     fig_node *n = fig__arena_alloc(g->arena, sizeof *n);
     fig_tensor **ins = fig__arena_alloc(g->arena, sizeof *ins * (size_t)(n_in + n_out + 1));
     void *copy = attr_size ? fig__arena_alloc(g->arena, attr_size) : NULL;
@@ -171,15 +171,22 @@ static fig_node *node_alloc(fig_graph *g, const fig_op *op, const void *attr, si
     }
     if (attr_size) memcpy(copy, attr, attr_size);
     if (n_in) memcpy(ins, in, sizeof *ins * (size_t)n_in);
-    *n = (fig_node){.op = op, .graph = g, .path = g->path, .attr = copy, .n_in = n_in, .n_out = n_out, .in = ins,
-                    .out = ins + n_in, .id = (uint32_t)g->nodes.n};
+    *n = (fig_node){.op = op,
+                    .graph = g,
+                    .path = g->path,
+                    .attr = copy,
+                    .n_in = n_in,
+                    .n_out = n_out,
+                    .in = ins,
+                    .out = ins + n_in,
+                    .id = (uint32_t)g->nodes.n};
     return n;
 }
 
 static fig_tensor *densified(fig_graph *g, fig_tensor *t);
 
-fig_node *fig_node_new(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *const *in, int n_in,
-                       int n_out, unsigned optional) {
+fig_node *fig_node_new(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *const *in,
+                       int n_in, int n_out, unsigned optional) {
     if (g->status) return NULL;
     for (int i = 0; i < n_in; i++)
         if (!in[i] && !(optional >> i & 1)) {
@@ -239,7 +246,8 @@ static fig_status infer_leaf(fig_node *n) {
 const fig_op fig__op_input = {.name = "input", .flags = FIG_OP_LEAF, .infer = infer_leaf, FIG_NO_GRAD("a leaf")};
 const fig_op fig__op_param = {.name = "param", .flags = FIG_OP_LEAF, .infer = infer_leaf, FIG_NO_GRAD("a leaf")};
 
-static fig_tensor *leaf_new(fig_graph *g, const fig_op *op, const char *name, fig_dtype dtype, int ndim, const size_t *shape) {
+static fig_tensor *leaf_new(fig_graph *g, const fig_op *op, const char *name, fig_dtype dtype, int ndim,
+                            const size_t *shape) {
     leaf_attr a = {.name = fig__arena_strdup(g->arena, name), .dtype = dtype, .ndim = ndim};
     if (ndim < 1 || ndim > FIG_MAX_DIMS) {
         fig_graph_fail(g, FIG_ERR_SHAPE, "%s: %d axes; 1 to %d are possible", name, ndim, FIG_MAX_DIMS);
@@ -270,7 +278,8 @@ static fig_tensor *known_leaf(fig_graph *g, const fig__param *param) {
 
 static bool remember_leaf(fig_graph *g, fig__param *param, fig_tensor *leaf) {
     size_t need = g->leaves.n + 1;
-    if (g->leaves.n == g->leaves.cap && fig__grow(g->ctx, (void **)&g->leaves.leaf, &g->leaves.cap, need, sizeof(fig_tensor *)))
+    if (g->leaves.n == g->leaves.cap &&
+        fig__grow(g->ctx, (void **)&g->leaves.leaf, &g->leaves.cap, need, sizeof(fig_tensor *)))
         return no_memory(g);
     if (g->leaves.n == g->leaves.key_cap &&
         fig__grow(g->ctx, (void **)&g->leaves.key, &g->leaves.key_cap, need, sizeof(fig__param *)))
@@ -280,7 +289,8 @@ static bool remember_leaf(fig_graph *g, fig__param *param, fig_tensor *leaf) {
     return true;
 }
 
-static fig_tensor *store_leaf(fig_graph *g, const char *name, fig_init init, bool is_state, int ndim, const size_t *shape) {
+static fig_tensor *store_leaf(fig_graph *g, const char *name, fig_init init, bool is_state, int ndim,
+                              const size_t *shape) {
     if (g->status) return NULL;
     if (!g->params) {
         fig_graph_fail(g, FIG_ERR_ARG, "%s: this graph has no parameter store", name);

@@ -1,7 +1,9 @@
 /* core/kv.c: the blocked cache. See fig/kv.h. */
 #include "core/kv.h"
 
-static size_t blocks_per_sequence(const fig_kv_options *o) { return fig__ceil_div(o->max_tokens, o->block_len ? o->block_len : 64); }
+static size_t blocks_per_sequence(const fig_kv_options *o) {
+    return fig__ceil_div(o->max_tokens, o->block_len ? o->block_len : 64);
+}
 static size_t plane_bytes(const fig_kv_options *o) {
     return (o->block_len ? o->block_len : 64) * o->n_kv_head * o->head_dim * fig_dtype_size(o->dtype);
 }
@@ -100,17 +102,20 @@ static void own_block(fig_kv *kv, int32_t *slot) {
 }
 
 fig_status fig_kv_begin(fig_kv *kv, size_t n_rows, const int32_t *sequences, const int32_t *n_new) {
-    FIG_CHECK(kv->ctx, n_rows <= kv->o.max_sequences, FIG_ERR_ARG, "kv: %zu rows; made for %zu", n_rows, kv->o.max_sequences);
+    FIG_CHECK(kv->ctx, n_rows <= kv->o.max_sequences, FIG_ERR_ARG, "kv: %zu rows; made for %zu", n_rows,
+              kv->o.max_sequences);
     kv->n_rows = n_rows;
     for (size_t r = 0; r < n_rows; r++) {
-        FIG_CHECK(kv->ctx, sequences[r] >= 0 && (size_t)sequences[r] < kv->o.max_sequences && n_new[r] >= 0, FIG_ERR_ARG,
-                  "kv: no such sequence");
+        FIG_CHECK(kv->ctx, sequences[r] >= 0 && (size_t)sequences[r] < kv->o.max_sequences && n_new[r] >= 0,
+                  FIG_ERR_ARG, "kv: no such sequence");
         size_t s = (size_t)sequences[r], have = (size_t)kv->length[s], want = have + (size_t)n_new[r];
-        FIG_CHECK(kv->ctx, want <= kv->o.max_tokens, FIG_ERR_LIMIT, "kv: %zu tokens; the cache holds %zu", want, kv->o.max_tokens);
+        FIG_CHECK(kv->ctx, want <= kv->o.max_tokens, FIG_ERR_LIMIT, "kv: %zu tokens; the cache holds %zu", want,
+                  kv->o.max_tokens);
         kv->rows[r] = sequences[r];
         kv->n_new[r] = n_new[r];
         kv->kv_len[r] = (int32_t)want;
-        for (size_t b = have / kv->o.block_len; n_new[r] && b * kv->o.block_len < want; b++) own_block(kv, &table(kv, s)[b]);
+        for (size_t b = have / kv->o.block_len; n_new[r] && b * kv->o.block_len < want; b++)
+            own_block(kv, &table(kv, s)[b]);
     }
     return FIG_OK;
 }
@@ -131,7 +136,8 @@ static void write_row(fig_kv *kv, int layer, int which, size_t row, const char *
     }
 }
 
-void fig__kv_append(fig_kv *kv, int layer, const void *k, const size_t k_stride[3], const void *v, const size_t v_stride[3]) {
+void fig__kv_append(fig_kv *kv, int layer, const void *k, const size_t k_stride[3], const void *v,
+                    const size_t v_stride[3]) {
     for (size_t r = 0; r < kv->n_rows; r++) {
         write_row(kv, layer, 0, r, k, k_stride);
         write_row(kv, layer, 1, r, v, v_stride);

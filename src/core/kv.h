@@ -16,12 +16,13 @@ struct fig_kv {
     int32_t *length;     /* per sequence */
     /* the current run */
     size_t n_rows;
-    int32_t *rows, *n_new, *kv_len; /* kv_len: with the new tokens */
+    int32_t *rows, *n_new, *kv_len;    /* kv_len: with the new tokens */
     const void **k_blocks, **v_blocks; /* [max_sequences, blocks_max] of one layer, filled by fig__kv_layer */
 };
 
-/* Writes the new keys and values (row-major [n_rows, t, n_kv_head, head_dim] with the given strides in elements) into the
- * cache and fills k_blocks and v_blocks for this layer. */
-void fig__kv_append(fig_kv *kv, int layer, const void *k, const size_t k_stride[3], const void *v, const size_t v_stride[3]);
+/* Writes the new keys and values (row-major [n_rows, t, n_kv_head, head_dim] with the given strides in elements) into
+ * the cache and fills k_blocks and v_blocks for this layer. */
+void fig__kv_append(fig_kv *kv, int layer, const void *k, const size_t k_stride[3], const void *v,
+                    const size_t v_stride[3]);
 
 #endif

@@ -14,9 +14,18 @@ struct fig_params {
     fig_params_options options;
     fig__arena *arena;
     fig__map *index; /* path -> position in list */
-    struct { fig__param **data; size_t n, cap; } list;
-    struct { fig_param_group *data; size_t n, cap; } groups;
-    struct { void **data; size_t n, cap; } blocks; /* everything that alloc took */
+    struct {
+        fig__param **data;
+        size_t n, cap;
+    } list;
+    struct {
+        fig_param_group *data;
+        size_t n, cap;
+    } groups;
+    struct {
+        void **data;
+        size_t n, cap;
+    } blocks; /* everything that alloc took */
     float *grads;
     size_t n_flat;  /* elements of the trainable blocks */
     bool allocated; /* the trainable block exists: its layout is final */
@@ -83,8 +92,9 @@ fig_status fig_params_group(fig_params *p, const fig_param_group *group) {
 static fig_status check_known(fig_params *p, const fig__param *k, int ndim, const size_t *shape) {
     bool same = k->ndim == ndim;
     for (int i = 0; same && i < ndim; i++) same = k->shape[i] == shape[i];
-    FIG_CHECK(p->ctx, same, FIG_ERR_SHAPE, "%s: used with another shape than before (%d axes, first %zu; now %d, first %zu)",
-              k->path, k->ndim, k->shape[0], ndim, shape[0]);
+    FIG_CHECK(p->ctx, same, FIG_ERR_SHAPE,
+              "%s: used with another shape than before (%d axes, first %zu; now %d, first %zu)", k->path, k->ndim,
+              k->shape[0], ndim, shape[0]);
     return FIG_OK;
 }
 
@@ -98,16 +108,19 @@ fig_status fig__params_use(fig_params *p, const char *path, fig_init init, bool 
     FIG_CHECK(p->ctx, ndim >= 1 && ndim <= FIG_MAX_DIMS, FIG_ERR_SHAPE, "%s: %d axes", path, ndim);
     fig__param *k = fig__arena_alloc(p->arena, sizeof *k);
     if (!k) return FIG_ERR_NOMEM;
-    *k = (fig__param){.path = fig__arena_strdup(p->arena, path), .ndim = ndim, .numel = 1, .init = init, .is_state = is_state};
+    *k = (fig__param){
+        .path = fig__arena_strdup(p->arena, path), .ndim = ndim, .numel = 1, .init = init, .is_state = is_state};
     if (!k->path) return FIG_ERR_NOMEM;
     for (int i = 0; i < ndim; i++) {
         k->shape[i] = shape[i];
-        FIG_CHECK(p->ctx, shape[i] && k->numel <= SIZE_MAX / 16 / shape[i], FIG_ERR_SHAPE, "%s: axis %d has %zu elements", path,
-                  i, shape[i]);
+        FIG_CHECK(p->ctx, shape[i] && k->numel <= SIZE_MAX / 16 / shape[i], FIG_ERR_SHAPE,
+                  "%s: axis %d has %zu elements", path, i, shape[i]);
         k->numel *= shape[i];
     }
     bool matrix = ndim >= 2 && !is_state;
-    k->storage = p->options.compute == FIG_F64 ? FIG_F64 : p->options.inference && matrix ? p->options.compute : FIG_F32;
+    k->storage = p->options.compute == FIG_F64    ? FIG_F64
+                 : p->options.inference && matrix ? p->options.compute
+                                                  : FIG_F32;
     apply_groups(p, k);
     FIG_TRY(fig__map_put(p->index, path, strlen(path), (int64_t)p->list.n));
     FIG_TRY(FIG_PUSH(p->ctx, &p->list, k));
@@ -118,7 +131,9 @@ fig_status fig__params_use(fig_params *p, const char *path, fig_init init, bool 
 static bool has_copy(const fig_params *p, const fig__param *k) {
     return p->options.compute == FIG_BF16 && k->ndim >= 2 && !k->is_state && k->storage != FIG_BF16;
 }
-fig_dtype fig__param_view_type(const fig_params *p, const fig__param *k) { return has_copy(p, k) ? FIG_BF16 : k->storage; }
+fig_dtype fig__param_view_type(const fig_params *p, const fig__param *k) {
+    return has_copy(p, k) ? FIG_BF16 : k->storage;
+}
 void *fig__param_view_data(const fig__param *k) { return k->copy ? k->copy : k->data; }
 
 /* --- first values -----------------------------------------------------------------------------------------------
@@ -131,9 +146,12 @@ typedef struct init_job {
 #define INIT_TILE 65536
 
 static void set_value(fig__param *k, size_t i, double v) {
-    if (k->storage == FIG_F64) ((double *)k->data)[i] = v;
-    else if (k->storage == FIG_BF16) ((uint16_t *)k->data)[i] = fig__f32_to_bf16((float)v);
-    else ((float *)k->data)[i] = (float)v;
+    if (k->storage == FIG_F64)
+        ((double *)k->data)[i] = v;
+    else if (k->storage == FIG_BF16)
+        ((uint16_t *)k->data)[i] = fig__f32_to_bf16((float)v);
+    else
+        ((float *)k->data)[i] = (float)v;
 }
 
 static void init_tile(void *arg, size_t tile, int thread) {
@@ -157,7 +175,9 @@ static void init_values(fig_params *p, fig__param *k) {
 
 /* --- memory -----------------------------------------------------------------------------------------------------*/
 
-typedef struct layout { size_t n_train, n_other_bytes, n_copy; } layout;
+typedef struct layout {
+    size_t n_train, n_other_bytes, n_copy;
+} layout;
 
 static layout measure(const fig_params *p) {
     layout l = {0};
@@ -165,8 +185,10 @@ static layout measure(const fig_params *p) {
         const fig__param *k = p->list.data[i];
         if (k->allocated) continue;
         size_t padded = fig__round_up(k->numel, LINE);
-        if (k->trainable && k->storage == FIG_F32) l.n_train += padded;
-        else l.n_other_bytes += padded * fig_dtype_size(k->storage);
+        if (k->trainable && k->storage == FIG_F32)
+            l.n_train += padded;
+        else
+            l.n_other_bytes += padded * fig_dtype_size(k->storage);
         if (has_copy(p, k)) l.n_copy += padded;
     }
     return l;
@@ -177,7 +199,8 @@ size_t fig_params_bytes(const fig_params *p) {
     for (size_t i = 0; i < p->list.n; i++) {
         const fig__param *k = p->list.data[i];
         size_t padded = fig__round_up(k->numel, LINE);
-        bytes += padded * fig_dtype_size(k->storage) + (has_copy(p, k) ? 2 * padded : 0) + (k->trainable ? 4 * padded : 0);
+        bytes +=
+            padded * fig_dtype_size(k->storage) + (has_copy(p, k) ? 2 * padded : 0) + (k->trainable ? 4 * padded : 0);
     }
     return bytes;
 }
@@ -251,9 +274,17 @@ size_t fig_params_numel(const fig_params *p, bool trainable_only) {
 fig_param_info fig_params_at(const fig_params *p, size_t i) {
     const fig__param *k = p->list.data[i];
     const fig_param_group *r = k->group;
-    fig_param_info info = {.path = k->path, .ndim = k->ndim, .numel = k->numel, .trainable = k->trainable,
-                           .is_state = k->is_state, .storage = k->storage, .data = k->data, .copy = k->copy, .grad = k->grad,
-                           .flat_offset = k->flat_offset, .lr_scale = r && r->lr_scale ? r->lr_scale : 1,
+    fig_param_info info = {.path = k->path,
+                           .ndim = k->ndim,
+                           .numel = k->numel,
+                           .trainable = k->trainable,
+                           .is_state = k->is_state,
+                           .storage = k->storage,
+                           .data = k->data,
+                           .copy = k->copy,
+                           .grad = k->grad,
+                           .flat_offset = k->flat_offset,
+                           .lr_scale = r && r->lr_scale ? r->lr_scale : 1,
                            .weight_decay = r ? r->weight_decay : -1,
                            .optimizer = r && r->has_optimizer ? (int)r->optimizer : -1};
     memcpy(info.shape, k->shape, sizeof info.shape);
@@ -282,8 +313,8 @@ fig_status fig_params_get(const fig_params *p, const char *path, void *data, fig
     int64_t at;
     FIG_CHECK(p->ctx, fig__map_get(p->index, path, strlen(path), &at), FIG_ERR_NOTFOUND, "%s: no such parameter", path);
     const fig__param *k = p->list.data[at];
-    FIG_CHECK(p->ctx, k->numel == numel && k->allocated, FIG_ERR_SHAPE, "%s: has %zu elements, asked for %zu", path, k->numel,
-              numel);
+    FIG_CHECK(p->ctx, k->numel == numel && k->allocated, FIG_ERR_SHAPE, "%s: has %zu elements, asked for %zu", path,
+              k->numel, numel);
     figk_convert(p->ctx, numel, data, dtype, k->data, k->storage);
     return FIG_OK;
 }

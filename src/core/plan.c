@@ -2,9 +2,9 @@
  *
  * 1. Keep the nodes that the roots need.  2. Fuse element-wise nodes into chains; a chain runs where its last member
  * stood.  3. A storage is the memory of one tensor that owns some; it lives from the step that writes it to the last
- * step that reads it or a view of it.  4. An output of a chain takes over the storage of an input that dies there and is
- * indexed the same way.  5. Storages get offsets: largest first, into the lowest gap among those alive at the same time
- * (greedy by size: Pisarchyk & Lee, "Efficient memory management for deep neural net inference", 2020). */
+ * step that reads it or a view of it.  4. An output of a chain takes over the storage of an input that dies there and
+ * is indexed the same way.  5. Storages get offsets: largest first, into the lowest gap among those alive at the same
+ * time (greedy by size: Pisarchyk & Lee, "Efficient memory management for deep neural net inference", 2020). */
 #include "core/plan.h"
 
 #define FOREVER UINT32_MAX
@@ -129,8 +129,10 @@ static fig_status make_steps(fig_plan *p) {
     for (size_t i = 0; i < g->nodes.n && !status; i++) {
         fig_node *n = g->nodes.data[i];
         if (!p->needed[i] || n->op->flags & (FIG_OP_VIEW | FIG_OP_LEAF)) continue;
-        if (fig__is_ew(n)) status = join_chains(p, of, n);
-        else close_readers(of, n, NULL);
+        if (fig__is_ew(n))
+            status = join_chains(p, of, n);
+        else
+            close_readers(of, n, NULL);
     }
     if (!status) status = emit_steps(p, of);
     fig__free(p->ctx, of);
@@ -141,7 +143,9 @@ static fig_status make_steps(fig_plan *p) {
 
 static bool owned_elsewhere(const fig_tensor *t) { return t->param != NULL; } /* leaf or gradient of the store */
 
-static size_t bytes_of(const fig_tensor *t) { return fig__round_up(fig_numel(t) * fig_dtype_size(t->dtype), FIG_ALIGN); }
+static size_t bytes_of(const fig_tensor *t) {
+    return fig__round_up(fig_numel(t) * fig_dtype_size(t->dtype), FIG_ALIGN);
+}
 
 static fig_status new_storage(fig_plan *p, size_t bytes, uint32_t first, uint32_t last, uint32_t *out) {
     *out = (uint32_t)p->storages.n;
@@ -158,7 +162,8 @@ static void note_readers(fig_plan *p) {
                 if (!in || fig__shape_only(step->nodes[i], j)) continue;
                 fig__place *at = &p->tensors[in->base->id];
                 at->last = FIG_MAX(at->last, s);
-                bool inside = in->base == in && p->step_of[in->node->id] == s && fig__is_ew(in->node) && step->n_nodes > 1;
+                bool inside =
+                    in->base == in && p->step_of[in->node->id] == s && fig__is_ew(in->node) && step->n_nodes > 1;
                 at->read_outside |= !inside;
             }
         }
@@ -182,8 +187,9 @@ static bool read_through_view(const fig__step *step, const fig_tensor *in) {
 
 static bool can_take_over(const fig_plan *p, const fig_tensor *t, const fig_tensor *in, uint32_t s) {
     const fig__place *at = &p->tensors[in->id];
-    return in->base == in && !read_through_view(&p->steps.data[s], in) && at->storage != FOREVER && at->last == s && !at->is_root && !at->taken &&
-           !(in->node->op->flags & FIG_OP_LEAF) && fig__same_extents(in, t) && fig_dtype_size(in->dtype) == fig_dtype_size(t->dtype);
+    return in->base == in && !read_through_view(&p->steps.data[s], in) && at->storage != FOREVER && at->last == s &&
+           !at->is_root && !at->taken && !(in->node->op->flags & FIG_OP_LEAF) && fig__same_extents(in, t) &&
+           fig_dtype_size(in->dtype) == fig_dtype_size(t->dtype);
 }
 
 static bool take_over(fig_plan *p, fig_tensor *t, uint32_t s) {
@@ -308,8 +314,10 @@ static fig_status compile_chains(fig_plan *p) {
         fig__step *step = &p->steps.data[s];
         if (!fig__is_ew(step->nodes[0])) continue;
         step->ew = fig__ew_compile(p->ctx, p->arena, step->nodes, step->n_nodes, stored);
-        if (!step->ew) status = FIG_FAIL(p->ctx, FIG_ERR_INTERNAL, "an element-wise op has too many inputs");
-        else p->scratch = FIG_MAX(p->scratch, fig__ew_scratch(step->ew));
+        if (!step->ew)
+            status = FIG_FAIL(p->ctx, FIG_ERR_INTERNAL, "an element-wise op has too many inputs");
+        else
+            p->scratch = FIG_MAX(p->scratch, fig__ew_scratch(step->ew));
     }
     fig__free(p->ctx, stored);
     return status;
@@ -320,7 +328,8 @@ static fig_status compile_chains(fig_plan *p) {
 static fig_status check_roots(fig_graph *g, fig_tensor *const *roots, size_t n) {
     for (size_t i = 0; i < n; i++) {
         FIG_CHECK(g->ctx, roots[i], FIG_ERR_ARG, "plan: root %zu is NULL", i);
-        FIG_CHECK(g->ctx, fig_is_contiguous(roots[i]), FIG_ERR_ARG, "plan: root %zu is a strided view; use fig_contiguous", i);
+        FIG_CHECK(g->ctx, fig_is_contiguous(roots[i]), FIG_ERR_ARG,
+                  "plan: root %zu is a strided view; use fig_contiguous", i);
     }
     return FIG_OK;
 }
@@ -342,7 +351,8 @@ static fig_status plan_build(fig_plan *p, fig_tensor *const *roots, size_t n) {
     return place_all(p);
 }
 
-fig_status fig_plan_new(fig_graph *g, fig_tensor *const *roots, size_t n, const fig_plan_options *options, fig_plan **out) {
+fig_status fig_plan_new(fig_graph *g, fig_tensor *const *roots, size_t n, const fig_plan_options *options,
+                        fig_plan **out) {
     *out = NULL;
     FIG_TRY(g->status);
     FIG_TRY(check_roots(g, roots, n));

@@ -32,8 +32,14 @@ struct fig_plan {
     bool *needed;      /* by node id */
     uint32_t *step_of; /* by node id */
     fig__place *tensors;
-    struct { fig__step *data; size_t n, cap; } steps;
-    struct { fig__storage *data; size_t n, cap; } storages;
+    struct {
+        fig__step *data;
+        size_t n, cap;
+    } steps;
+    struct {
+        fig__storage *data;
+        size_t n, cap;
+    } storages;
     size_t arena_bytes, no_reuse_bytes, scratch;
     uint8_t *memory;
     bool profiling, stale; /* stale: extents changed since the last run */

@@ -52,11 +52,17 @@ void *fig_plan_data(fig_plan *p, fig_tensor *t) {
 
 fig_status fig_plan_resize(fig_plan *p, fig_tensor *input, const size_t *shape) {
     FIG_CHECK(p->ctx, input && input->node->op == &fig__op_input, FIG_ERR_ARG, "resize: not an input of this graph");
-    const struct { const char *name; fig_dtype dtype; int ndim; size_t shape[FIG_MAX_DIMS]; } *recorded = input->node->attr;
+    const struct {
+        const char *name;
+        fig_dtype dtype;
+        int ndim;
+        size_t shape[FIG_MAX_DIMS];
+    } *recorded = input->node->attr;
     bool same = true;
     for (int i = 0; i < input->ndim; i++) {
         FIG_CHECK(p->ctx, shape[i] >= 1 && shape[i] <= recorded->shape[i], FIG_ERR_SHAPE,
-                  "%s: axis %d resized to %zu; recorded for at most %zu", recorded->name, i, shape[i], recorded->shape[i]);
+                  "%s: axis %d resized to %zu; recorded for at most %zu", recorded->name, i, shape[i],
+                  recorded->shape[i]);
         same &= shape[i] == input->shape[i];
     }
     if (same) return FIG_OK;
@@ -65,7 +71,8 @@ fig_status fig_plan_resize(fig_plan *p, fig_tensor *input, const size_t *shape) 
     return FIG_OK;
 }
 
-/* A chain runs over one shape, and an output may lie where an input was: what was equal when it was recorded must still be. */
+/* A chain runs over one shape, and an output may lie where an input was: what was equal when it was recorded must still
+ * be. */
 static fig_status check_chain(const fig_plan *p, uint32_t s) {
     const fig__step *step = &p->steps.data[s];
     const fig_tensor *out = step->nodes[0]->out[0];
@@ -76,8 +83,8 @@ static fig_status check_chain(const fig_plan *p, uint32_t s) {
             const fig__place *at = &p->tensors[n->in[j]->id];
             same &= !at->taken || at->last != s || fig__same_extents(n->in[j], out);
         }
-        FIG_CHECK(p->ctx, same, FIG_ERR_SHAPE, "%s%s%s: extents that were equal when recorded differ in this run", n->path,
-                  *n->path ? ": " : "", n->op->name);
+        FIG_CHECK(p->ctx, same, FIG_ERR_SHAPE, "%s%s%s: extents that were equal when recorded differ in this run",
+                  n->path, *n->path ? ": " : "", n->op->name);
     }
     return FIG_OK;
 }
@@ -116,8 +123,12 @@ fig_status fig_plan_run(fig_plan *p, const fig_run_args *args) {
     if (!args) args = &none;
     FIG_TRY(fig_plan_alloc(p));
     if (p->stale) FIG_TRY(refresh(p));
-    fig_exec x = {.ctx = p->ctx, .kernels = p->graph->dtype == FIG_F64 ? figk_oracle() : figk(p->ctx), .seed = args->seed,
-                  .step = args->step, .sample0 = args->sample0, .kv = args->kv};
+    fig_exec x = {.ctx = p->ctx,
+                  .kernels = p->graph->dtype == FIG_F64 ? figk_oracle() : figk(p->ctx),
+                  .seed = args->seed,
+                  .step = args->step,
+                  .sample0 = args->sample0,
+                  .kv = args->kv};
     if (p->options.no_reuse) poison(p, 0, true);
     for (uint32_t s = 0; s < p->steps.n; s++) {
         run_step(p, &p->steps.data[s], &x);

@@ -1,8 +1,8 @@
 /* gen/generate.c: prefill, decode, streaming.
  *
- * The prompt is run once, alone, in chunks; samples are forks of its cache. Decoding runs all live samples side by side,
- * one row each. Every row's arithmetic is the same whatever stands beside it, and its randomness is keyed by the sample's
- * number and the position, so the text of a sample never depends on the others. */
+ * The prompt is run once, alone, in chunks; samples are forks of its cache. Decoding runs all live samples side by
+ * side, one row each. Every row's arithmetic is the same whatever stands beside it, and its randomness is keyed by the
+ * sample's number and the position, so the text of a sample never depends on the others. */
 #include <fig/generate.h>
 #include <fig/kv.h>
 #include <fig/ops.h>
@@ -11,8 +11,8 @@
 #include "gen/sampler.h"
 #include "models/model.h"
 
-#define CHUNK 128            /* tokens of a prompt that are run at once */
-#define MAX_HELD (1u << 20)  /* bytes that a stop text may hold back */
+#define CHUNK 128           /* tokens of a prompt that are run at once */
+#define MAX_HELD (1u << 20) /* bytes that a stop text may hold back */
 
 typedef struct network { /* one recorded mode */
     fig_graph *g;
@@ -25,9 +25,9 @@ typedef struct sample {
     int64_t number; /* -1: the place is free */
     fig_ids ids;    /* prompt and what was written */
     size_t n_new;
-    int32_t next;   /* drawn, not yet run */
+    int32_t next; /* drawn, not yet run */
     fig_utf8_stream utf8;
-    fig__buf held;  /* characters that may still turn out to be a stop text */
+    fig__buf held; /* characters that may still turn out to be a stop text */
 } sample;
 
 struct fig_generator {
@@ -63,10 +63,14 @@ static fig_status network_new(fig_generator *gen, fig_mode mode, size_t batch, s
 
 static fig_status cache_new(fig_generator *gen) {
     const fig_model *m = gen->model;
-    int64_t heads = fig_model_get_int(m, "n_head"), kv = fig_model_get_int(m, "n_kv_head"), dim = fig_model_get_int(m, "head_dim");
-    fig_kv_options o = {.n_layer = (int)fig_model_get_int(m, "n_layer"), .n_kv_head = (size_t)(kv ? kv : heads),
-                        .head_dim = (size_t)(dim ? dim : fig_model_get_int(m, "n_embd") / heads), .dtype = fig_model_dtype(m),
-                        .max_sequences = gen->n_places + 1, .max_tokens = gen->n_ctx};
+    int64_t heads = fig_model_get_int(m, "n_head"), kv = fig_model_get_int(m, "n_kv_head"),
+            dim = fig_model_get_int(m, "head_dim");
+    fig_kv_options o = {.n_layer = (int)fig_model_get_int(m, "n_layer"),
+                        .n_kv_head = (size_t)(kv ? kv : heads),
+                        .head_dim = (size_t)(dim ? dim : fig_model_get_int(m, "n_embd") / heads),
+                        .dtype = fig_model_dtype(m),
+                        .max_sequences = gen->n_places + 1,
+                        .max_tokens = gen->n_ctx};
     return fig_kv_new(gen->ctx, &o, &gen->kv);
 }
 
@@ -94,11 +98,14 @@ fig_status fig_generator_new(fig_model *model, size_t n_sequences, size_t n_ctx,
     fig_context *ctx = fig_model_context(model);
     size_t limit = (size_t)fig_model_get_int(model, "block_size");
     *out = NULL;
-    FIG_CHECK(ctx, n_sequences >= 1 && n_sequences <= 4096, FIG_ERR_ARG, "%zu samples side by side; 1 to 4096 are possible", n_sequences);
+    FIG_CHECK(ctx, n_sequences >= 1 && n_sequences <= 4096, FIG_ERR_ARG,
+              "%zu samples side by side; 1 to 4096 are possible", n_sequences);
     FIG_CHECK(ctx, n_ctx <= limit, FIG_ERR_ARG, "a context of %zu tokens; this model was made for %zu", n_ctx, limit);
-    FIG_CHECK(ctx, fig_model_tokenizer(model), FIG_ERR_ARG, "the model has no tokenizer; put a tokenizer.json beside it");
-    FIG_CHECK(ctx, fig_tokenizer_vocab_size(fig_model_tokenizer(model)) <= fig_model_get_int(model, "vocab_size"), FIG_ERR_FORMAT,
-              "the tokenizer has %d tokens, the model %lld", (int)fig_tokenizer_vocab_size(fig_model_tokenizer(model)),
+    FIG_CHECK(ctx, fig_model_tokenizer(model), FIG_ERR_ARG,
+              "the model has no tokenizer; put a tokenizer.json beside it");
+    FIG_CHECK(ctx, fig_tokenizer_vocab_size(fig_model_tokenizer(model)) <= fig_model_get_int(model, "vocab_size"),
+              FIG_ERR_FORMAT, "the tokenizer has %d tokens, the model %lld",
+              (int)fig_tokenizer_vocab_size(fig_model_tokenizer(model)),
               (long long)fig_model_get_int(model, "vocab_size"));
     fig_generator *gen = FIG_NEW(ctx, fig_generator);
     if (!gen) return FIG_ERR_NOMEM;
@@ -129,8 +136,15 @@ void fig_generator_free(fig_generator *gen) {
 }
 
 void fig_generate_defaults(fig_generate_options *o) {
-    *o = (fig_generate_options){.max_tokens = 256, .num_samples = 1, .temp = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.05,
-                                .repeat_penalty = 1, .repeat_last_n = 64, .seed = 1337};
+    *o = (fig_generate_options){.max_tokens = 256,
+                                .num_samples = 1,
+                                .temp = 0.8,
+                                .top_k = 40,
+                                .top_p = 0.95,
+                                .min_p = 0.05,
+                                .repeat_penalty = 1,
+                                .repeat_last_n = 64,
+                                .seed = 1337};
 }
 
 /* --- running ----------------------------------------------------------------------------------------------------*/
@@ -198,7 +212,8 @@ static void cut_prompt(fig_generator *gen, fig_ids *ids, bool keep_first, fig_ge
     ids->n = room;
 }
 
-static fig_status encode_prompt(fig_generator *gen, const char *prompt, size_t len, fig_ids *ids, fig_generate_report *r) {
+static fig_status encode_prompt(fig_generator *gen, const char *prompt, size_t len, fig_ids *ids,
+                                fig_generate_report *r) {
     fig_tokenizer *tok = fig_model_tokenizer(gen->model);
     bool bos = fig_tokenizer_wants_bos(tok);
     FIG_TRY(fig_tokenizer_encode(tok, prompt, len, FIG_ENCODE_SPECIALS | (bos ? FIG_ENCODE_BOS : 0), ids));
@@ -227,8 +242,10 @@ static size_t find_stop(const fig__buf *held, const fig_generate_options *o, siz
         for (size_t i = 0; i < held->len; i++) {
             size_t part = FIG_MIN(n, held->len - i);
             if (memcmp(held->data + i, o->stop[s], part)) continue;
-            if (part == n) first = FIG_MIN(first, i);
-            else *tail = FIG_MAX(*tail, part);
+            if (part == n)
+                first = FIG_MIN(first, i);
+            else
+                *tail = FIG_MAX(*tail, part);
             break;
         }
     }
@@ -256,7 +273,8 @@ static fig_status take_token(session *s, sample *p, int32_t id, bool *alive) {
     fig_tokenizer *tok = fig_model_tokenizer(s->gen->model);
     size_t len, tail;
     *alive = false;
-    bool end = id == fig_tokenizer_eos(tok) || (id == fig_tokenizer_bos(tok) && fig_tokenizer_wants_bos(tok)); /* a new text begins */
+    bool end = id == fig_tokenizer_eos(tok) ||
+               (id == fig_tokenizer_bos(tok) && fig_tokenizer_wants_bos(tok)); /* a new text begins */
     if (end && !s->o->ignore_eos) return finish(s, p, "eos"), FIG_OK;
     const char *piece = fig_tokenizer_piece(tok, p->ids.n ? p->ids.data[p->ids.n - 1] : -1, id, &len);
     FIG_TRY(FIG_PUSH(s->gen->ctx, &p->ids, id));
@@ -295,7 +313,8 @@ static fig_status start_sample(session *s, size_t place, int64_t number, const f
 
 static fig_status fill_places(session *s, const fig_ids *prompt, int64_t *started) {
     for (size_t i = 0; i < s->gen->n_places && *started < s->o->num_samples; i++)
-        while (s->gen->places[i].number < 0 && *started < s->o->num_samples) FIG_TRY(start_sample(s, i, (*started)++, prompt));
+        while (s->gen->places[i].number < 0 && *started < s->o->num_samples)
+            FIG_TRY(start_sample(s, i, (*started)++, prompt));
     return FIG_OK;
 }
 
@@ -324,8 +343,8 @@ static fig_status write_samples(session *s, const fig_ids *prompt) {
     }
 }
 
-fig_status fig_generate(fig_generator *gen, const char *prompt, size_t len, const fig_generate_options *options, fig_generate_fn *on_text,
-                        void *user, fig_generate_report *report) {
+fig_status fig_generate(fig_generator *gen, const char *prompt, size_t len, const fig_generate_options *options,
+                        fig_generate_fn *on_text, void *user, fig_generate_report *report) {
     fig_generate_report local;
     fig_ids ids = {0};
     session s = {gen, options, on_text, user, report ? report : &local};

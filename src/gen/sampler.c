@@ -11,7 +11,8 @@ static int by_logit(const void *a, const void *b) {
 }
 
 /* Keskar et al. 2019: logits of tokens that occurred are divided by the penalty, or multiplied when negative. */
-static void penalise(fig__candidate *c, size_t n, const fig_generate_options *o, const int32_t *recent, size_t n_recent) {
+static void penalise(fig__candidate *c, size_t n, const fig_generate_options *o, const int32_t *recent,
+                     size_t n_recent) {
     size_t last = o->repeat_last_n > 0 ? FIG_MIN((size_t)o->repeat_last_n, n_recent) : n_recent;
     for (size_t i = n_recent - last; i < n_recent; i++) {
         bool seen = false;
@@ -29,8 +30,8 @@ static int32_t greedy(const fig__candidate *c, size_t n) {
     return c[best].id;
 }
 
-/* Brings the `need` largest to the front, in order; what lies behind them is lost. A short list is kept sorted while the
- * rest goes by; almost nothing gets past its last entry. */
+/* Brings the `need` largest to the front, in order; what lies behind them is lost. A short list is kept sorted while
+ * the rest goes by; almost nothing gets past its last entry. */
 static void sort_top(fig__candidate *c, size_t n, size_t need) {
     bool short_list = need > 0 && need <= 256 && need < n;
     qsort(c, short_list ? need : n, sizeof *c, by_logit);
@@ -70,8 +71,8 @@ static int32_t draw(const fig__candidate *c, size_t n, double temp, double u) {
     return c[n - 1].id;
 }
 
-int32_t fig__sample(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent, size_t n_recent, uint64_t sample,
-                    uint64_t position, fig__candidate *c) {
+int32_t fig__sample(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent,
+                    size_t n_recent, uint64_t sample, uint64_t position, fig__candidate *c) {
     for (size_t i = 0; i < n; i++) c[i] = (fig__candidate){(int32_t)i, isfinite(logits[i]) ? logits[i] : -1e30f};
     if (o->repeat_penalty != 1 && o->repeat_penalty > 0) penalise(c, n, o, recent, n_recent);
     if (o->temp <= 0) return greedy(c, n);

@@ -4,11 +4,14 @@
 #include <fig/generate.h>
 #include "base/base.h"
 
-typedef struct fig__candidate { int32_t id; float logit; } fig__candidate;
+typedef struct fig__candidate {
+    int32_t id;
+    float logit;
+} fig__candidate;
 
-/* Chooses among n logits for (sample, position). recent: the tokens so far, for the repetition penalty. work: room for n
- * candidates. Deterministic: equal logits are ordered by id. */
-int32_t fig__sample(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent, size_t n_recent, uint64_t sample,
-                    uint64_t position, fig__candidate *work);
+/* Chooses among n logits for (sample, position). recent: the tokens so far, for the repetition penalty. work: room for
+ * n candidates. Deterministic: equal logits are ordered by id. */
+int32_t fig__sample(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent,
+                    size_t n_recent, uint64_t sample, uint64_t position, fig__candidate *work);
 
 #endif

@@ -1,6 +1,7 @@
 /* models/decoder.c: the decoder-only transformer, GPT-2's (Radford et al. 2019: learned positions, LayerNorm, GELU) and
- * today's (RoPE, RMSNorm, SwiGLU, QK-norm, grouped query heads: the shape of Llama and Qwen3), one network with switches.
- * Three presets give the names under which other programs know the shapes; other mixes work here and load nowhere else.
+ * today's (RoPE, RMSNorm, SwiGLU, QK-norm, grouped query heads: the shape of Llama and Qwen3), one network with
+ * switches. Three presets give the names under which other programs know the shapes; other mixes work here and load
+ * nowhere else.
  *
  * Letters: B rows, T time, C width, H heads, K key-value heads, D head width. */
 #include "models/decoder.h"
@@ -24,20 +25,22 @@ static fig_status check(fig_context *ctx, const void *given) {
     const config *raw = given, c = fig__decoder_resolved(raw);
     FIG_CHECK(ctx, c.vocab_size > 0, FIG_ERR_ARG, "vocab_size is not set; give the model a tokenizer");
     FIG_CHECK(ctx, raw->head_dim || c.n_embd % c.n_head == 0, FIG_ERR_ARG,
-              "n_embd %lld does not divide into n_head %lld; choose a multiple, or set head_dim", (long long)c.n_embd, (long long)c.n_head);
-    FIG_CHECK(ctx, c.n_head % c.n_kv_head == 0, FIG_ERR_ARG, "n_head %lld is no multiple of n_kv_head %lld", (long long)c.n_head,
-              (long long)c.n_kv_head);
-    FIG_CHECK(ctx, c.pos != FIG_POS_ROPE || c.head_dim % 2 == 0, FIG_ERR_ARG, "rotary positions need an even head_dim, not %lld",
-              (long long)c.head_dim);
-    FIG_CHECK(ctx, c.padded_vocab >= c.vocab_size, FIG_ERR_ARG, "padded_vocab %lld is below vocab_size %lld", (long long)c.padded_vocab,
-              (long long)c.vocab_size);
+              "n_embd %lld does not divide into n_head %lld; choose a multiple, or set head_dim", (long long)c.n_embd,
+              (long long)c.n_head);
+    FIG_CHECK(ctx, c.n_head % c.n_kv_head == 0, FIG_ERR_ARG, "n_head %lld is no multiple of n_kv_head %lld",
+              (long long)c.n_head, (long long)c.n_kv_head);
+    FIG_CHECK(ctx, c.pos != FIG_POS_ROPE || c.head_dim % 2 == 0, FIG_ERR_ARG,
+              "rotary positions need an even head_dim, not %lld", (long long)c.head_dim);
+    FIG_CHECK(ctx, c.padded_vocab >= c.vocab_size, FIG_ERR_ARG, "padded_vocab %lld is below vocab_size %lld",
+              (long long)c.padded_vocab, (long long)c.vocab_size);
     return FIG_OK;
 }
 
 static void resolve(void *c) { *(config *)c = fig__decoder_resolved(c); }
 
 static fig_tensor *norm(fig_graph *g, const config *c, const char *name, fig_tensor *x) {
-    return c->norm == FIG_NORM_RMS ? fig_rms_norm(g, name, x, c->norm_eps) : fig_layer_norm(g, name, x, c->bias, c->norm_eps);
+    return c->norm == FIG_NORM_RMS ? fig_rms_norm(g, name, x, c->norm_eps)
+                                   : fig_layer_norm(g, name, x, c->bias, c->norm_eps);
 }
 
 /* Dropout where GPT-2 has it: its own scope, so that each has its own randomness. */
@@ -51,19 +54,23 @@ static fig_tensor *drop(fig_graph *g, const config *c, const char *name, fig_ten
 /* Residual branches start smaller the deeper the model is (GPT-2): 1/sqrt(2 layers). */
 static double residual_std(const config *c) { return c->init_std / sqrt(2.0 * (double)c->n_layer); }
 
-typedef struct angles { fig_tensor *cos, *sin; } angles;
+typedef struct angles {
+    fig_tensor *cos, *sin;
+} angles;
 
 static fig_tensor *heads(fig_graph *g, const config *c, fig_tensor *x, int64_t n) {
     return fig_reshape(g, x, 4, (int64_t[]){0, 0, n, c->head_dim});
 }
 
-static fig_tensor *attention(fig_graph *g, const config *c, fig_tensor *x, const fig_lm_inputs *in, angles a, int layer) {
+static fig_tensor *attention(fig_graph *g, const config *c, fig_tensor *x, const fig_lm_inputs *in, angles a,
+                             int layer) {
     size_t q_width = (size_t)(c->n_head * c->head_dim), kv_width = (size_t)(c->n_kv_head * c->head_dim);
     fig_tensor *qkv[3];
     fig_enter(g, "attn");
     fig_tensor *all = fig_linear(g, "qkv", x, q_width + 2 * kv_width, c->bias, c->init_std);
     fig_split(g, all, -1, 3, (size_t[]){q_width, kv_width, kv_width}, qkv);
-    fig_tensor *q = heads(g, c, qkv[0], c->n_head), *k = heads(g, c, qkv[1], c->n_kv_head), *v = heads(g, c, qkv[2], c->n_kv_head);
+    fig_tensor *q = heads(g, c, qkv[0], c->n_head), *k = heads(g, c, qkv[1], c->n_kv_head),
+               *v = heads(g, c, qkv[2], c->n_kv_head);
     if (c->qk_norm) {
         q = fig_rms_norm(g, "q_norm", q, c->norm_eps);
         k = fig_rms_norm(g, "k_norm", k, c->norm_eps);
@@ -72,8 +79,15 @@ static fig_tensor *attention(fig_graph *g, const config *c, fig_tensor *x, const
         q = fig_rope(g, q, a.cos, a.sin, c->rope_interleaved);
         k = fig_rope(g, k, a.cos, a.sin, c->rope_interleaved);
     }
-    fig_attention_options o = {.causal = true, .window = (size_t)c->window, .softcap = c->softcap, .dropout = c->dropout, .layer = layer,
-                               .q_len = in->q_len, .kv_len = in->q_len, .q_segment = in->segments, .kv_segment = in->segments};
+    fig_attention_options o = {.causal = true,
+                               .window = (size_t)c->window,
+                               .softcap = c->softcap,
+                               .dropout = c->dropout,
+                               .layer = layer,
+                               .q_len = in->q_len,
+                               .kv_len = in->q_len,
+                               .q_segment = in->segments,
+                               .kv_segment = in->segments};
     fig_tensor *y = fig_attention(g, q, k, v, &o);
     y = fig_reshape(g, y, 3, (int64_t[]){0, 0, (int64_t)q_width});
     y = fig_linear(g, "proj", y, (size_t)c->n_embd, c->bias, residual_std(c));
@@ -90,7 +104,9 @@ static fig_tensor *mlp(fig_graph *g, const config *c, fig_tensor *x) {
         h[0] = fig_swiglu(g, h[0], h[1]);
     } else {
         h[0] = fig_linear(g, "up", x, width, c->bias, c->init_std);
-        h[0] = c->mlp == FIG_MLP_GELU ? fig_gelu(g, h[0]) : c->mlp == FIG_MLP_GELU_TANH ? fig_gelu_tanh(g, h[0]) : fig_relu2(g, h[0]);
+        h[0] = c->mlp == FIG_MLP_GELU        ? fig_gelu(g, h[0])
+               : c->mlp == FIG_MLP_GELU_TANH ? fig_gelu_tanh(g, h[0])
+                                             : fig_relu2(g, h[0]);
     }
     fig_tensor *y = fig_linear(g, "down", h[0], (size_t)c->n_embd, c->bias, residual_std(c));
     fig_leave(g);
@@ -103,7 +119,8 @@ static fig_tensor *build(fig_graph *g, const void *given, const fig_lm_inputs *i
     angles a = {0};
     fig_tensor *x = fig_embed(g, "embed", in->tokens, (size_t)c->padded_vocab, (size_t)c->n_embd, c->init_std, &table);
     if (c->pos == FIG_POS_LEARNED)
-        x = fig_add(g, x, fig_embed(g, "pos", in->positions, (size_t)c->block_size, (size_t)c->n_embd, c->init_std, NULL));
+        x = fig_add(g, x,
+                    fig_embed(g, "pos", in->positions, (size_t)c->block_size, (size_t)c->n_embd, c->init_std, NULL));
     else
         fig_rope_angles(g, in->positions, (size_t)c->head_dim / 2, c->rope_theta, &a.cos, &a.sin);
     x = drop(g, c, "drop", x);
@@ -124,38 +141,158 @@ static fig_tensor *build(fig_graph *g, const void *given, const fig_lm_inputs *i
 /* --- settings: what the presets share, and where they differ -----------------------------------------------------*/
 
 #define AT(field) offsetof(config, field)
-#define SETTINGS(pos_, norm_, mlp_, bias_, qk_, theta_, eps_)                                                                              \
-    {.name = "vocab_size", .kind = FIG_OPT_INT, .offset = AT(vocab_size), .low = 0, .high = 1 << 24, .help = "tokens; set from the tokenizer"},  \
-    {.name = "padded_vocab", .kind = FIG_OPT_INT, .offset = AT(padded_vocab), .low = 0, .high = 1 << 24, .help = "rows of the embedding; 0: vocab_size up to a multiple of 64"},  \
-    {.name = "n_layer", .kind = FIG_OPT_INT, .offset = AT(n_layer), .low = 1, .high = 1024, .fallback = "6", .help = "transformer blocks"},         \
-    {.name = "n_head", .kind = FIG_OPT_INT, .offset = AT(n_head), .low = 1, .high = 1024, .fallback = "6", .help = "attention heads"},              \
-    {.name = "n_kv_head", .kind = FIG_OPT_INT, .offset = AT(n_kv_head), .low = 0, .high = 1024, .help = "key-value heads; 0: as many as n_head"},   \
-    {.name = "n_embd", .kind = FIG_OPT_INT, .offset = AT(n_embd), .low = 1, .high = 1 << 16, .fallback = "384", .help = "width of the model"},      \
-    {.name = "head_dim", .kind = FIG_OPT_INT, .offset = AT(head_dim), .low = 0, .high = 4096, .help = "width of a head; 0: n_embd / n_head"},       \
-    {.name = "ffn_dim", .kind = FIG_OPT_INT, .offset = AT(ffn_dim), .low = 0, .high = 1 << 20, .help = "width inside the MLP; 0: 4 n_embd, for swiglu 8/3 n_embd"}, \
-    {.name = "block_size", .kind = FIG_OPT_INT, .offset = AT(block_size), .low = 1, .high = 1 << 20, .fallback = "256", .help = "context length in tokens"}, \
-    {.name = "pos", .kind = FIG_OPT_CHOICE, .offset = AT(pos), .choices = "learned|rope", .fallback = pos_, .help = "positions"},                   \
-    {.name = "norm", .kind = FIG_OPT_CHOICE, .offset = AT(norm), .choices = "layernorm|rmsnorm", .fallback = norm_, .help = "normalisation"},              \
-    {.name = "mlp", .kind = FIG_OPT_CHOICE, .offset = AT(mlp), .choices = "gelu|gelu_tanh|swiglu|relu2", .fallback = mlp_, .help = "activation of the MLP"}, \
-    {.name = "bias", .kind = FIG_OPT_BOOL, .offset = AT(bias), .fallback = bias_, .help = "biases in linear layers and LayerNorm"},               \
-    {.name = "qk_norm", .kind = FIG_OPT_BOOL, .offset = AT(qk_norm), .fallback = qk_, .help = "RMSNorm on queries and keys"},                     \
-    {.name = "tied", .kind = FIG_OPT_BOOL, .offset = AT(tied), .fallback = "true", .help = "the head shares the embedding's weight"},              \
-    {.name = "rope_theta", .kind = FIG_OPT_REAL, .offset = AT(rope_theta), .low = 1, .high = 1e12, .fallback = theta_, .help = "base of rotary frequencies"}, \
-    {.name = "rope_interleaved", .kind = FIG_OPT_BOOL, .offset = AT(rope_interleaved), .help = "rotary pairs (2i, 2i+1), as llama2.c; else (i, i + half)"}, \
-    {.name = "norm_eps", .kind = FIG_OPT_REAL, .offset = AT(norm_eps), .low = 0, .high = 1, .fallback = eps_, .help = "added to variances"},       \
-    {.name = "dropout", .kind = FIG_OPT_REAL, .offset = AT(dropout), .low = 0, .high = 0.99, .fallback = "0", .help = "probability of dropping, while training"}, \
-    {.name = "softcap", .kind = FIG_OPT_REAL, .offset = AT(softcap), .low = 0, .high = 1e6, .fallback = "0", .help = "cap on attention scores; 0: none"}, \
-    {.name = "window", .kind = FIG_OPT_INT, .offset = AT(window), .low = 0, .high = 1 << 20, .help = "sliding attention window; 0: the whole context"}, \
-    {.name = "init_std", .kind = FIG_OPT_REAL, .offset = AT(init_std), .low = 0, .high = 10, .fallback = "0.02", .help = "standard deviation of first weights"}
+#define SETTINGS(pos_, norm_, mlp_, bias_, qk_, theta_, eps_)                                                       \
+    {.name = "vocab_size",                                                                                          \
+     .kind = FIG_OPT_INT,                                                                                           \
+     .offset = AT(vocab_size),                                                                                      \
+     .low = 0,                                                                                                      \
+     .high = 1 << 24,                                                                                               \
+     .help = "tokens; set from the tokenizer"},                                                                     \
+        {.name = "padded_vocab",                                                                                    \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(padded_vocab),                                                                                \
+         .low = 0,                                                                                                  \
+         .high = 1 << 24,                                                                                           \
+         .help = "rows of the embedding; 0: vocab_size up to a multiple of 64"},                                    \
+        {.name = "n_layer",                                                                                         \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(n_layer),                                                                                     \
+         .low = 1,                                                                                                  \
+         .high = 1024,                                                                                              \
+         .fallback = "6",                                                                                           \
+         .help = "transformer blocks"},                                                                             \
+        {.name = "n_head",                                                                                          \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(n_head),                                                                                      \
+         .low = 1,                                                                                                  \
+         .high = 1024,                                                                                              \
+         .fallback = "6",                                                                                           \
+         .help = "attention heads"},                                                                                \
+        {.name = "n_kv_head",                                                                                       \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(n_kv_head),                                                                                   \
+         .low = 0,                                                                                                  \
+         .high = 1024,                                                                                              \
+         .help = "key-value heads; 0: as many as n_head"},                                                          \
+        {.name = "n_embd",                                                                                          \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(n_embd),                                                                                      \
+         .low = 1,                                                                                                  \
+         .high = 1 << 16,                                                                                           \
+         .fallback = "384",                                                                                         \
+         .help = "width of the model"},                                                                             \
+        {.name = "head_dim",                                                                                        \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(head_dim),                                                                                    \
+         .low = 0,                                                                                                  \
+         .high = 4096,                                                                                              \
+         .help = "width of a head; 0: n_embd / n_head"},                                                            \
+        {.name = "ffn_dim",                                                                                         \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(ffn_dim),                                                                                     \
+         .low = 0,                                                                                                  \
+         .high = 1 << 20,                                                                                           \
+         .help = "width inside the MLP; 0: 4 n_embd, for swiglu 8/3 n_embd"},                                       \
+        {.name = "block_size",                                                                                      \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(block_size),                                                                                  \
+         .low = 1,                                                                                                  \
+         .high = 1 << 20,                                                                                           \
+         .fallback = "256",                                                                                         \
+         .help = "context length in tokens"},                                                                       \
+        {.name = "pos",                                                                                             \
+         .kind = FIG_OPT_CHOICE,                                                                                    \
+         .offset = AT(pos),                                                                                         \
+         .choices = "learned|rope",                                                                                 \
+         .fallback = pos_,                                                                                          \
+         .help = "positions"},                                                                                      \
+        {.name = "norm",                                                                                            \
+         .kind = FIG_OPT_CHOICE,                                                                                    \
+         .offset = AT(norm),                                                                                        \
+         .choices = "layernorm|rmsnorm",                                                                            \
+         .fallback = norm_,                                                                                         \
+         .help = "normalisation"},                                                                                  \
+        {.name = "mlp",                                                                                             \
+         .kind = FIG_OPT_CHOICE,                                                                                    \
+         .offset = AT(mlp),                                                                                         \
+         .choices = "gelu|gelu_tanh|swiglu|relu2",                                                                  \
+         .fallback = mlp_,                                                                                          \
+         .help = "activation of the MLP"},                                                                          \
+        {.name = "bias",                                                                                            \
+         .kind = FIG_OPT_BOOL,                                                                                      \
+         .offset = AT(bias),                                                                                        \
+         .fallback = bias_,                                                                                         \
+         .help = "biases in linear layers and LayerNorm"},                                                          \
+        {.name = "qk_norm",                                                                                         \
+         .kind = FIG_OPT_BOOL,                                                                                      \
+         .offset = AT(qk_norm),                                                                                     \
+         .fallback = qk_,                                                                                           \
+         .help = "RMSNorm on queries and keys"},                                                                    \
+        {.name = "tied",                                                                                            \
+         .kind = FIG_OPT_BOOL,                                                                                      \
+         .offset = AT(tied),                                                                                        \
+         .fallback = "true",                                                                                        \
+         .help = "the head shares the embedding's weight"},                                                         \
+        {.name = "rope_theta",                                                                                      \
+         .kind = FIG_OPT_REAL,                                                                                      \
+         .offset = AT(rope_theta),                                                                                  \
+         .low = 1,                                                                                                  \
+         .high = 1e12,                                                                                              \
+         .fallback = theta_,                                                                                        \
+         .help = "base of rotary frequencies"},                                                                     \
+        {.name = "rope_interleaved",                                                                                \
+         .kind = FIG_OPT_BOOL,                                                                                      \
+         .offset = AT(rope_interleaved),                                                                            \
+         .help = "rotary pairs (2i, 2i+1), as llama2.c; else (i, i + half)"},                                       \
+        {.name = "norm_eps",                                                                                        \
+         .kind = FIG_OPT_REAL,                                                                                      \
+         .offset = AT(norm_eps),                                                                                    \
+         .low = 0,                                                                                                  \
+         .high = 1,                                                                                                 \
+         .fallback = eps_,                                                                                          \
+         .help = "added to variances"},                                                                             \
+        {.name = "dropout",                                                                                         \
+         .kind = FIG_OPT_REAL,                                                                                      \
+         .offset = AT(dropout),                                                                                     \
+         .low = 0,                                                                                                  \
+         .high = 0.99,                                                                                              \
+         .fallback = "0",                                                                                           \
+         .help = "probability of dropping, while training"},                                                        \
+        {.name = "softcap",                                                                                         \
+         .kind = FIG_OPT_REAL,                                                                                      \
+         .offset = AT(softcap),                                                                                     \
+         .low = 0,                                                                                                  \
+         .high = 1e6,                                                                                               \
+         .fallback = "0",                                                                                           \
+         .help = "cap on attention scores; 0: none"},                                                               \
+        {.name = "window",                                                                                          \
+         .kind = FIG_OPT_INT,                                                                                       \
+         .offset = AT(window),                                                                                      \
+         .low = 0,                                                                                                  \
+         .high = 1 << 20,                                                                                           \
+         .help = "sliding attention window; 0: the whole context"},                                                 \
+    {                                                                                                               \
+        .name = "init_std", .kind = FIG_OPT_REAL, .offset = AT(init_std), .low = 0, .high = 10, .fallback = "0.02", \
+        .help = "standard deviation of first weights"                                                               \
+    }
 
-static const fig__option gpt2_rows[] = {SETTINGS("learned", "layernorm", "gelu_tanh", "true", "false", "10000", "1e-5")};
+static const fig__option gpt2_rows[] = {
+    SETTINGS("learned", "layernorm", "gelu_tanh", "true", "false", "10000", "1e-5")};
 static const fig__option llama_rows[] = {SETTINGS("rope", "rmsnorm", "swiglu", "false", "false", "10000", "1e-5")};
 static const fig__option qwen3_rows[] = {SETTINGS("rope", "rmsnorm", "swiglu", "false", "true", "10000", "1e-6")};
-#define TABLE(rows) &(const fig__option_table){rows, FIG_COUNT(rows)}
+#define TABLE(rows) \
+    &(const fig__option_table) { rows, FIG_COUNT(rows) }
 
-#define PRESET(id, says, rows, table)                                                                                                     \
-    const fig_arch fig__arch_##id = {.name = #id, .medium = "text", .summary = says, .config_size = sizeof(config), .options = TABLE(rows), \
-                                     .check = check, .resolve = resolve, .build = build, .names = &table}
+#define PRESET(id, says, rows, table)                               \
+    const fig_arch fig__arch_##id = {.name = #id,                   \
+                                     .medium = "text",              \
+                                     .summary = says,               \
+                                     .config_size = sizeof(config), \
+                                     .options = TABLE(rows),        \
+                                     .check = check,                \
+                                     .resolve = resolve,            \
+                                     .build = build,                \
+                                     .names = &table}
 PRESET(qwen3, "today's decoder: RoPE, RMSNorm, SwiGLU, QK-norm (loads as Qwen3)", qwen3_rows, fig__names_qwen3);
 PRESET(llama, "RoPE, RMSNorm, SwiGLU (loads as Llama)", llama_rows, fig__names_qwen3);
 PRESET(gpt2, "learned positions, LayerNorm, GELU (loads as GPT-2)", gpt2_rows, fig__names_gpt2);

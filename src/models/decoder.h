@@ -9,8 +9,8 @@ enum { FIG_NORM_LAYER, FIG_NORM_RMS };
 enum { FIG_MLP_GELU, FIG_MLP_GELU_TANH, FIG_MLP_SWIGLU, FIG_MLP_RELU2 };
 
 typedef struct fig_decoder_config {
-    int64_t vocab_size;  /* classes that count */
-    int64_t padded_vocab;/* rows of the embedding; 0: vocab_size up to a multiple of 64 */
+    int64_t vocab_size;   /* classes that count */
+    int64_t padded_vocab; /* rows of the embedding; 0: vocab_size up to a multiple of 64 */
     int64_t n_layer, n_head, n_kv_head, n_embd, head_dim, ffn_dim, block_size;
     int pos, norm, mlp;
     bool bias, qk_norm, tied, rope_interleaved;

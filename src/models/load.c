@@ -26,7 +26,8 @@ static void convert_transposed(fig_context *ctx, const fig__weight *w, float *ou
     size_t rows = w->shape[1], cols = w->shape[0]; /* theirs is [in, out] */
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < cols; c++)
-            figk(ctx)->load(1, out + r * cols + c, (const char *)w->data + (c * rows + r) * fig_dtype_size(w->dtype), w->dtype, 1);
+            figk(ctx)->load(1, out + r * cols + c, (const char *)w->data + (c * rows + r) * fig_dtype_size(w->dtype),
+                            w->dtype, 1);
 }
 
 /* Takes one foreign tensor. Shapes must agree in all but the number of rows, which may be a part or, for a padded
@@ -36,11 +37,14 @@ static fig_status take_part(fig_model *m, const fig__weights *file, const fig__w
     bool fits = w->ndim == p->ndim && w->numel <= p->numel - t->filled;
     for (int d = 1; fits && !transposed && d < p->ndim; d++) fits = w->shape[d] == p->shape[d];
     if (fits && transposed) fits = w->ndim == 2 && w->shape[0] == p->shape[1];
-    FIG_CHECK(m->ctx, fits, FIG_ERR_SHAPE, "%s: %s has shape [%zu%s%zu], which does not fit %s [%zu%s%zu]", w->file, w->name, w->shape[0],
-              w->ndim > 1 ? "," : "", w->ndim > 1 ? w->shape[1] : 0, p->path, p->shape[0], p->ndim > 1 ? "," : "", p->ndim > 1 ? p->shape[1] : 0);
+    FIG_CHECK(m->ctx, fits, FIG_ERR_SHAPE, "%s: %s has shape [%zu%s%zu], which does not fit %s [%zu%s%zu]", w->file,
+              w->name, w->shape[0], w->ndim > 1 ? "," : "", w->ndim > 1 ? w->shape[1] : 0, p->path, p->shape[0],
+              p->ndim > 1 ? "," : "", p->ndim > 1 ? p->shape[1] : 0);
     FIG_TRY(fig__weights_check_finite(file, w));
-    if (transposed) convert_transposed(m->ctx, w, t->values + t->filled);
-    else figk_convert(m->ctx, w->numel, t->values + t->filled, FIG_F32, w->data, w->dtype);
+    if (transposed)
+        convert_transposed(m->ctx, w, t->values + t->filled);
+    else
+        figk_convert(m->ctx, w->numel, t->values + t->filled, FIG_F32, w->data, w->dtype);
     t->filled += w->numel;
     return FIG_OK;
 }
@@ -83,7 +87,8 @@ fig_status fig__model_take_weights(fig_model *m, const fig__weights *w) {
         if (!t.values) return FIG_ERR_NOMEM;
         fig_status status = take_param(m, w, &t);
         if (!status && t.filled + may_miss(m, &t.info) < t.info.numel)
-            status = FIG_FAIL(m->ctx, FIG_ERR_SHAPE, "%s: the file gives %zu numbers of %zu", t.info.path, t.filled, t.info.numel);
+            status = FIG_FAIL(m->ctx, FIG_ERR_SHAPE, "%s: the file gives %zu numbers of %zu", t.info.path, t.filled,
+                              t.info.numel);
         if (!status) status = fig_params_set(m->params, t.info.path, t.values, FIG_F32, t.info.numel);
         fig__free(m->ctx, t.values);
         FIG_TRY(status);
@@ -106,8 +111,10 @@ static bool is_model(const char *path) {
 char *fig_model_find(fig_context *ctx, const char *name) {
     char user[2048] = "", path[4096];
     const char *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
-    if (data && *data) snprintf(user, sizeof user, "%s/figment/models", data);
-    else if (home) snprintf(user, sizeof user, "%s/.local/share/figment/models", home);
+    if (data && *data)
+        snprintf(user, sizeof user, "%s/figment/models", data);
+    else if (home)
+        snprintf(user, sizeof user, "%s/.local/share/figment/models", home);
     const char *places[] = {NULL, getenv("FIGMENT_MODELS"), "models", "runs", user, FIG_DATADIR "/models"};
     for (size_t i = 0; i < FIG_COUNT(places); i++) {
         if (i && (!places[i] || !*places[i])) continue;
@@ -135,8 +142,8 @@ static fig_dtype stored_dtype(const fig__weights *w) {
     return n16 > n32 ? FIG_BF16 : FIG_F32;
 }
 
-static fig_status make(fig_context *ctx, const char *arch, const fig__json *settings, const fig__weights *w, const fig_model_options *options,
-                       fig_model **out) {
+static fig_status make(fig_context *ctx, const char *arch, const fig__json *settings, const fig__weights *w,
+                       const fig_model_options *options, fig_model **out) {
     fig_model_options o = {.dtype = FIG_DTYPE_COUNT, .inference = true};
     if (options) o = *options;
     if (o.dtype == FIG_DTYPE_COUNT) o.dtype = stored_dtype(w);
@@ -145,8 +152,10 @@ static fig_status make(fig_context *ctx, const char *arch, const fig__json *sett
     fig_status status = fig__model_apply(m, settings);
     if (!status) status = fig_model_init(m);
     if (!status) status = fig__model_take_weights(m, w);
-    if (status) fig_model_free(m);
-    else *out = m;
+    if (status)
+        fig_model_free(m);
+    else
+        *out = m;
     return status;
 }
 
@@ -176,7 +185,8 @@ static fig_status read_generation(fig_model *m, const char *dir) {
     return status;
 }
 
-static fig_status load_config(fig_context *ctx, const char *dir, fig__json **config, const char **arch, fig__json **settings) {
+static fig_status load_config(fig_context *ctx, const char *dir, fig__json **config, const char **arch,
+                              fig__json **settings) {
     char *path = fig__path_join(ctx, dir, "config.json");
     if (!path) return FIG_ERR_NOMEM;
     fig_status status = fig__json_load(ctx, path, MAX_CONFIG, config);
@@ -232,8 +242,10 @@ static fig_status load_llama2c(fig_context *ctx, const char *path, const fig_mod
 static fig_status load_path(fig_context *ctx, const char *path, const fig_model_options *options, fig_model **out) {
     if (fig__path_is_dir(path)) return load_dir(ctx, path, options, out);
     if (ends_with(path, ".bin")) return load_llama2c(ctx, path, options, out);
-    FIG_CHECK(ctx, ends_with(path, ".safetensors"), FIG_ERR_FORMAT,
-              "%s: not a model; give a model folder, a .safetensors file beside its config.json, or a llama2.c .bin file", path);
+    FIG_CHECK(
+        ctx, ends_with(path, ".safetensors"), FIG_ERR_FORMAT,
+        "%s: not a model; give a model folder, a .safetensors file beside its config.json, or a llama2.c .bin file",
+        path);
     char dir[4096];
     snprintf(dir, sizeof dir, "%.*s.", (int)(fig__path_base(path) - path), path);
     return load_dir(ctx, dir, options, out);

@@ -1,4 +1,5 @@
-/* models/model.c: making a model: settings, tokenizer, parameters, graphs. Reading and writing is in load.c and save.c. */
+/* models/model.c: making a model: settings, tokenizer, parameters, graphs. Reading and writing is in load.c and save.c.
+ */
 #include "models/model.h"
 #include <fig/ops.h>
 #include "base/file.h"
@@ -28,7 +29,8 @@ const fig_arch *fig_arch_find(const char *name) {
 }
 fig_status fig_arch_register(fig_context *ctx, const fig_arch *arch) {
     FIG_CHECK(ctx, !fig_arch_find(arch->name), FIG_ERR_EXISTS, "%s: an architecture of this name exists", arch->name);
-    FIG_CHECK(ctx, n_added < MAX_ADDED, FIG_ERR_LIMIT, "%s: %d architectures were added already", arch->name, MAX_ADDED);
+    FIG_CHECK(ctx, n_added < MAX_ADDED, FIG_ERR_LIMIT, "%s: %d architectures were added already", arch->name,
+              MAX_ADDED);
     added[n_added++] = arch;
     return FIG_OK;
 }
@@ -37,7 +39,8 @@ static fig_status unknown_arch(fig_context *ctx, const char *name) {
     const char *names[FIG_COUNT(built_in) + MAX_ADDED];
     for (size_t i = 0; i < fig_arch_count(); i++) names[i] = fig_arch_at(i)->name;
     const char *near = fig__nearest(name, names, fig_arch_count());
-    return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown architecture; %s %s", name, near ? "did you mean" : "one is", near ? near : names[0]);
+    return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown architecture; %s %s", name, near ? "did you mean" : "one is",
+                    near ? near : names[0]);
 }
 
 /* --- making -----------------------------------------------------------------------------------------------------*/
@@ -84,7 +87,8 @@ fig_status fig_model_set(fig_model *m, const char *key, const char *value) {
     const fig__option *o = fig__option_find(*m->arch->options, key);
     if (!o) {
         const char *near = fig__option_nearest(m->arch->options, 1, key);
-        return FIG_FAIL(m->ctx, FIG_ERR_ARG, "%s: %s has no such setting%s%s", key, m->arch->name, near ? "; did you mean " : "", near ? near : "");
+        return FIG_FAIL(m->ctx, FIG_ERR_ARG, "%s: %s has no such setting%s%s", key, m->arch->name,
+                        near ? "; did you mean " : "", near ? near : "");
     }
     FIG_CHECK(m->ctx, !m->shaped, FIG_ERR_ARG, "%s: the model's parameters exist already", key);
     return fig__option_set(m->ctx, o, m->config, value, m->arena);

@@ -10,8 +10,8 @@
 struct fig_model {
     fig_context *ctx;
     const fig_arch *arch;
-    void *config;       /* arch->config_size bytes */
-    fig__arena *arena;  /* texts of the config */
+    void *config;      /* arch->config_size bytes */
+    fig__arena *arena; /* texts of the config */
     fig_model_options options;
     fig_params *params;
     fig_tokenizer *tokenizer;

@@ -29,17 +29,21 @@ static const fig__name qwen3[] = {
     {"embed.weight", {"model.embed_tokens.weight"}, false},
     {"blocks.*.norm1.weight", {"model.layers.*.input_layernorm.weight"}, false},
     {"blocks.*.attn.qkv.weight",
-     {"model.layers.*.self_attn.q_proj.weight", "model.layers.*.self_attn.k_proj.weight", "model.layers.*.self_attn.v_proj.weight"},
+     {"model.layers.*.self_attn.q_proj.weight", "model.layers.*.self_attn.k_proj.weight",
+      "model.layers.*.self_attn.v_proj.weight"},
      false},
     {"blocks.*.attn.qkv.bias",
-     {"model.layers.*.self_attn.q_proj.bias", "model.layers.*.self_attn.k_proj.bias", "model.layers.*.self_attn.v_proj.bias"},
+     {"model.layers.*.self_attn.q_proj.bias", "model.layers.*.self_attn.k_proj.bias",
+      "model.layers.*.self_attn.v_proj.bias"},
      false},
     {"blocks.*.attn.q_norm.weight", {"model.layers.*.self_attn.q_norm.weight"}, false},
     {"blocks.*.attn.k_norm.weight", {"model.layers.*.self_attn.k_norm.weight"}, false},
     {"blocks.*.attn.proj.weight", {"model.layers.*.self_attn.o_proj.weight"}, false},
     {"blocks.*.attn.proj.bias", {"model.layers.*.self_attn.o_proj.bias"}, false},
     {"blocks.*.norm2.weight", {"model.layers.*.post_attention_layernorm.weight"}, false},
-    {"blocks.*.mlp.gate_up.weight", {"model.layers.*.mlp.gate_proj.weight", "model.layers.*.mlp.up_proj.weight"}, false},
+    {"blocks.*.mlp.gate_up.weight",
+     {"model.layers.*.mlp.gate_proj.weight", "model.layers.*.mlp.up_proj.weight"},
+     false},
     {"blocks.*.mlp.down.weight", {"model.layers.*.mlp.down_proj.weight"}, false},
     {"norm.weight", {"model.norm.weight"}, false},
     {"head.weight", {"lm_head.weight"}, false},
@@ -70,6 +74,8 @@ const fig__name *fig__names_find(const fig__names *t, const char *ours, int *blo
 
 void fig__name_numbered(const char *pattern, int block, char *out, size_t size) {
     const char *star = strchr(pattern, '*');
-    if (star) snprintf(out, size, "%.*s%d%s", (int)(star - pattern), pattern, block, star + 1);
-    else snprintf(out, size, "%s", pattern);
+    if (star)
+        snprintf(out, size, "%.*s%d%s", (int)(star - pattern), pattern, block, star + 1);
+    else
+        snprintf(out, size, "%s", pattern);
 }

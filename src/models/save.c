@@ -15,7 +15,10 @@ typedef struct piece {
     bool transposed;
 } piece;
 
-typedef struct pieces { piece *data; size_t n, cap; } pieces;
+typedef struct pieces {
+    piece *data;
+    size_t n, cap;
+} pieces;
 
 /* Rows of the i-th part of a joined matrix: q, k and v, or gate and up. */
 static size_t part_rows(const fig_model *m, const fig_param_info *p, int n_parts, int i) {
@@ -66,10 +69,13 @@ static fig_status write_piece(const fig_model *m, fig__st_writer *w, const piece
     if (!all) return FIG_ERR_NOMEM;
     float *out = all + p->info.numel, *from = all + p->first * cols;
     fig_status status = fig_params_get(m->params, p->info.path, all, FIG_F32, p->info.numel);
-    if (p->transposed) figk(m->ctx)->transpose(p->rows, cols, out, p->rows, from, cols, sizeof(float));
-    else memcpy(out, from, n * sizeof(float));
+    if (p->transposed)
+        figk(m->ctx)->transpose(p->rows, cols, out, p->rows, from, cols, sizeof(float));
+    else
+        memcpy(out, from, n * sizeof(float));
     if (!status && dtype != FIG_F32) figk_convert(m->ctx, n, all, dtype, out, FIG_F32);
-    if (!status) status = fig__st_writer_data(w, dtype == FIG_F32 ? (void *)out : (void *)all, n * fig_dtype_size(dtype));
+    if (!status)
+        status = fig__st_writer_data(w, dtype == FIG_F32 ? (void *)out : (void *)all, n * fig_dtype_size(dtype));
     fig__free(m->ctx, all);
     return status;
 }
@@ -84,8 +90,10 @@ static fig_status write_weights(const fig_model *m, const char *dir, fig_dtype d
     if (!status) status = fig__st_writer_new(m->ctx, path, NULL, &w);
     for (size_t i = 0; !status && i < list.n; i++) status = declare(w, &list.data[i], dtype);
     for (size_t i = 0; !status && i < list.n; i++) status = write_piece(m, w, &list.data[i], dtype);
-    if (status) fig__st_writer_abort(w);
-    else status = fig__st_writer_commit(w);
+    if (status)
+        fig__st_writer_abort(w);
+    else
+        status = fig__st_writer_commit(w);
     fig__free(m->ctx, list.data);
     fig__free(m->ctx, path);
     return status;
@@ -99,8 +107,8 @@ static fig_status save_json(const fig_model *m, const char *dir, const char *nam
     return status;
 }
 
-/* What other programs read must be complete: zeros that stand for "work it out" are worked out. How the model is trained
- * and padded is nobody else's business. */
+/* What other programs read must be complete: zeros that stand for "work it out" are worked out. How the model is
+ * trained and padded is nobody else's business. */
 static fig__json *complete_settings(const fig_model *m) {
     static const char *const own[] = {"padded_vocab", "init_std", "dropout"};
     fig__json *all = fig__json_new_object();
@@ -129,7 +137,8 @@ static fig_status write_configs(const fig_model *m, const char *dir, fig_dtype d
         tokens.pad = fig_tokenizer_pad(m->tokenizer);
         if (fig_tokenizer_eos(m->tokenizer) >= 0) tokens.eos[tokens.n_eos++] = fig_tokenizer_eos(m->tokenizer);
     }
-    fig_status status = settings ? fig__hf_write_config(m->ctx, m->arch->name, settings, dtype, &config, &misfit) : FIG_ERR_NOMEM;
+    fig_status status =
+        settings ? fig__hf_write_config(m->ctx, m->arch->name, settings, dtype, &config, &misfit) : FIG_ERR_NOMEM;
     if (!status) status = fig__hf_put_tokens(config, &tokens);
     if (!status) status = save_json(m, dir, "config.json", config);
     if (!status) status = fig__hf_write_generation(m->ctx, m->generation, &tokens, &generation);

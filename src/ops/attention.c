@@ -6,7 +6,10 @@
 
 /* --- angles of rotary embedding (Su et al., RoFormer, 2021) -----------------------------------------------------*/
 
-typedef struct angles_attr { size_t half; double theta; } angles_attr;
+typedef struct angles_attr {
+    size_t half;
+    double theta;
+} angles_attr;
 
 static fig_status infer_angles(fig_node *n) {
     const fig_tensor *p = n->in[0];
@@ -33,10 +36,15 @@ static void angles_tile(void *arg, size_t row, int thread) {
         }
     }
 }
-static void forward_angles(const fig_exec *x, const fig_node *n) { fig__parallel(x->ctx, fig_numel(n->in[0]), angles_tile, (void *)n); }
-const fig_op fig__op_rope_angles = {.name = "rope_angles", .infer = infer_angles, .forward = forward_angles,
+static void forward_angles(const fig_exec *x, const fig_node *n) {
+    fig__parallel(x->ctx, fig_numel(n->in[0]), angles_tile, (void *)n);
+}
+const fig_op fig__op_rope_angles = {.name = "rope_angles",
+                                    .infer = infer_angles,
+                                    .forward = forward_angles,
                                     FIG_NO_GRAD("positions are whole numbers")};
-bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double theta, fig_tensor **cosine, fig_tensor **sine) {
+bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double theta, fig_tensor **cosine,
+                     fig_tensor **sine) {
     angles_attr a = {half, theta};
     fig_node *n = fig_node_new(g, &fig__op_rope_angles, &a, sizeof a, &positions, 1, 2, 0);
     *cosine = n ? n->out[0] : NULL;
@@ -46,18 +54,27 @@ bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double th
 
 /* --- rotation ---------------------------------------------------------------------------------------------------*/
 
-typedef struct rope_attr { bool interleaved; int sign; } rope_attr;
+typedef struct rope_attr {
+    bool interleaved;
+    int sign;
+} rope_attr;
 
 static fig_status infer_rope(fig_node *n) {
     const fig_tensor *x = n->in[0], *c = n->in[1];
     if (x->ndim != 4 || c->ndim != 3) return fig_node_fail(n, "takes [b, t, h, d] and angles [b, t, half]");
-    if ((c->shape[0] != 1 && c->shape[0] != x->shape[0]) || c->shape[1] != x->shape[1]) return fig_node_fail(n, "angles are for other positions");
-    if (2 * c->shape[2] > x->shape[3]) return fig_node_fail(n, "heads of %zu cannot turn %zu pairs", x->shape[3], c->shape[2]);
+    if ((c->shape[0] != 1 && c->shape[0] != x->shape[0]) || c->shape[1] != x->shape[1])
+        return fig_node_fail(n, "angles are for other positions");
+    if (2 * c->shape[2] > x->shape[3])
+        return fig_node_fail(n, "heads of %zu cannot turn %zu pairs", x->shape[3], c->shape[2]);
     if (x->stride[3] != 1) return fig_node_fail(n, "heads must be contiguous");
     fig_set_like(n->out[0], x);
     return FIG_OK;
 }
-typedef struct rope_job { const fig_exec *x; const fig_node *n; size_t per_batch; } rope_job;
+typedef struct rope_job {
+    const fig_exec *x;
+    const fig_node *n;
+    size_t per_batch;
+} rope_job;
 #define ROPE_ROWS 32
 static void rope_tile(void *arg, size_t tile, int thread) {
     (void)thread;
@@ -66,9 +83,10 @@ static void rope_tile(void *arg, size_t tile, int thread) {
     const rope_attr *a = j->n->attr;
     size_t b = tile / j->per_batch, t = tile % j->per_batch * ROPE_ROWS, rows = FIG_MIN(ROPE_ROWS, x->shape[1] - t);
     size_t angle = ((c->shape[0] == 1 ? 0 : b) * c->shape[1] + t) * c->shape[2];
-    j->x->kernels->rope(rows, x->shape[2], x->shape[3], c->shape[2], a->interleaved, a->sign, fig__at(c, angle), fig__at(j->n->in[2], angle),
-                        fig__at(y, b * y->stride[0] + t * y->stride[1]), y->stride[1], y->stride[2],
-                        fig__at(x, b * x->stride[0] + t * x->stride[1]), x->stride[1], x->stride[2], x->dtype);
+    j->x->kernels->rope(rows, x->shape[2], x->shape[3], c->shape[2], a->interleaved, a->sign, fig__at(c, angle),
+                        fig__at(j->n->in[2], angle), fig__at(y, b * y->stride[0] + t * y->stride[1]), y->stride[1],
+                        y->stride[2], fig__at(x, b * x->stride[0] + t * x->stride[1]), x->stride[1], x->stride[2],
+                        x->dtype);
 }
 static void forward_rope(const fig_exec *x, const fig_node *n) {
     rope_job j = {x, n, fig__ceil_div(n->in[0]->shape[1], ROPE_ROWS)};
@@ -89,11 +107,17 @@ static void tangent_rope(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_
 static fig_tensor *sample_rope(fig_op_sampler *s, int variant) {
     if (variant > 2) return NULL;
     fig_tensor *c, *d, *x = fig_sample_input(s, -1, 1, 4, 2, 3, 2, variant == 2 ? 7 : 6);
-    fig_rope_angles(fig_sample_graph(s), fig_sample_ints(s, 0, 9, 2, variant ? 2 : 1, 3), variant == 2 ? 2 : 3, 100, &c, &d);
+    fig_rope_angles(fig_sample_graph(s), fig_sample_ints(s, 0, 9, 2, variant ? 2 : 1, 3), variant == 2 ? 2 : 3, 100, &c,
+                    &d);
     return fig_rope(fig_sample_graph(s), x, c, d, variant == 1);
 }
-const fig_op fig__op_rope = {.name = "rope", .flags = FIG_OP_STRIDED, .infer = infer_rope, .forward = forward_rope, .backward = backward_rope,
-                             .tangent = tangent_rope, .sample = sample_rope};
+const fig_op fig__op_rope = {.name = "rope",
+                             .flags = FIG_OP_STRIDED,
+                             .infer = infer_rope,
+                             .forward = forward_rope,
+                             .backward = backward_rope,
+                             .tangent = tangent_rope,
+                             .sample = sample_rope};
 fig_tensor *fig_rope(fig_graph *g, fig_tensor *x, fig_tensor *c, fig_tensor *s, bool interleaved) {
     return rope(g, x, c, s, (rope_attr){interleaved, 1});
 }
@@ -111,7 +135,9 @@ enum { Q, K, V, Q_LEN, KV_LEN, Q_SEGMENT, KV_SEGMENT, N_INPUT };
 enum { OPTIONAL = 1 << Q_LEN | 1 << KV_LEN | 1 << Q_SEGMENT | 1 << KV_SEGMENT };
 
 static fig_status check_ints(fig_node *n, const fig_tensor *t, int ndim, size_t a, size_t b, const char *what) {
-    if (!t || (t->dtype == FIG_I32 && t->ndim == ndim && t->shape[0] == a && (ndim < 2 || t->shape[1] == b) && fig_is_contiguous(t))) return FIG_OK;
+    if (!t || (t->dtype == FIG_I32 && t->ndim == ndim && t->shape[0] == a && (ndim < 2 || t->shape[1] == b) &&
+               fig_is_contiguous(t)))
+        return FIG_OK;
     return fig_node_fail(n, "%s does not fit", what);
 }
 
@@ -119,7 +145,8 @@ static fig_status check_ints(fig_node *n, const fig_tensor *t, int ndim, size_t 
 static fig_status infer_attention(fig_node *n) {
     const fig_tensor *q = n->in[Q], *k = n->in[K], *v = n->in[V];
     if (q->ndim != 4 || k->ndim != 4 || v->ndim != 4) return fig_node_fail(n, "takes [b, t, h, d]");
-    bool fits = q->shape[0] == k->shape[0] && q->shape[3] == k->shape[3] && k->shape[2] && q->shape[2] % k->shape[2] == 0;
+    bool fits =
+        q->shape[0] == k->shape[0] && q->shape[3] == k->shape[3] && k->shape[2] && q->shape[2] % k->shape[2] == 0;
     for (int d = 0; d < 4; d++) fits &= k->shape[d] == v->shape[d];
     if (!fits) return fig_node_fail(n, "batch, head width or number of heads do not fit");
     if (q->dtype != k->dtype || q->dtype != v->dtype) return fig_node_fail(n, "q, k and v need one type");
@@ -141,10 +168,27 @@ static const int32_t *ints(const fig_tensor *t) { return t ? t->data : NULL; }
 static figk_attn args_of(const fig_node *n, fig_tensor *const *in, const fig_tensor *o, const fig_tensor *lse) {
     const attention_attr *a = n->attr;
     const fig_tensor *q = in[Q], *k = in[K];
-    figk_attn f = {.n_batch = q->shape[0], .n_head = q->shape[2], .n_kv_head = k->shape[2], .head_dim = q->shape[3], .q_max = q->shape[1],
-                   .kv_max = k->shape[1], .type = q->dtype, .scale = a->scale, .softcap = a->softcap, .causal = a->causal, .window = a->window,
-                   .q_len = ints(in[Q_LEN]), .kv_len = ints(in[KV_LEN]), .q_segment = ints(in[Q_SEGMENT]), .kv_segment = ints(in[KV_SEGMENT]),
-                   .dropout = n->graph->mode == FIG_TRAIN ? a->dropout : 0, .q = q->data, .k = k->data, .v = in[V]->data, .o = o->data, .lse = lse->data};
+    figk_attn f = {.n_batch = q->shape[0],
+                   .n_head = q->shape[2],
+                   .n_kv_head = k->shape[2],
+                   .head_dim = q->shape[3],
+                   .q_max = q->shape[1],
+                   .kv_max = k->shape[1],
+                   .type = q->dtype,
+                   .scale = a->scale,
+                   .softcap = a->softcap,
+                   .causal = a->causal,
+                   .window = a->window,
+                   .q_len = ints(in[Q_LEN]),
+                   .kv_len = ints(in[KV_LEN]),
+                   .q_segment = ints(in[Q_SEGMENT]),
+                   .kv_segment = ints(in[KV_SEGMENT]),
+                   .dropout = n->graph->mode == FIG_TRAIN ? a->dropout : 0,
+                   .q = q->data,
+                   .k = k->data,
+                   .v = in[V]->data,
+                   .o = o->data,
+                   .lse = lse->data};
     strides3(q, f.q_stride);
     strides3(k, f.k_stride);
     strides3(in[V], f.v_stride);
@@ -178,7 +222,8 @@ static void forward_attention(const fig_exec *x, const fig_node *n) {
 }
 static size_t scratch_attention(fig_context *ctx, const fig_node *n) {
     figk_attn f = args_of(n, n->in, n->out[0], n->out[1]);
-    if (((const attention_attr *)n->attr)->cached) { /* the cache's own size is not known here: what it may hold counts */
+    if (((const attention_attr *)n->attr)
+            ->cached) { /* the cache's own size is not known here: what it may hold counts */
         f.blocks_max = 1;
         f.block_len = 64;
         f.k_blocks = f.v_blocks = (const void *const *)&n; /* only asked whether there is one */
@@ -192,7 +237,8 @@ static void backward_attention(fig_graph *g, fig_node *n, fig_tensor *const *dou
     in[N_INPUT] = n->out[0];
     in[N_INPUT + 1] = n->out[1];
     in[N_INPUT + 2] = dout[0];
-    fig_node *b = fig_node_new(g, &fig__op_attention_bwd, n->attr, sizeof(attention_attr), in, N_INPUT + 3, 3, OPTIONAL);
+    fig_node *b =
+        fig_node_new(g, &fig__op_attention_bwd, n->attr, sizeof(attention_attr), in, N_INPUT + 3, 3, OPTIONAL);
     for (int i = 0; b && i < 3; i++) din[i] = b->out[i];
 }
 static fig_status infer_attention_bwd(fig_node *n) {
@@ -226,7 +272,8 @@ static fig_tensor *sample_attention(fig_op_sampler *s, int variant) {
     int tk = variant == 1 ? 6 : 5, hkv = variant == 2 ? 1 : 2;
     fig_tensor *q = fig_sample_input(s, -1, 1, 4, 2, 5, 2, 3);
     fig_tensor *k = fig_sample_input(s, -1, 1, 4, 2, tk, hkv, 3), *v = fig_sample_input(s, -1, 1, 4, 2, tk, hkv, 3);
-    fig_attention_options o = {.causal = variant != 1, .window = variant == 2 ? 2 : 0, .softcap = variant == 5 ? 0.8 : 0};
+    fig_attention_options o = {
+        .causal = variant != 1, .window = variant == 2 ? 2 : 0, .softcap = variant == 5 ? 0.8 : 0};
     if (variant == 3) o.q_len = o.kv_len = fig_sample_ints(s, 3, 6, 1, 2);
     if (variant == 4) o.q_segment = o.kv_segment = fig_sample_ints(s, 0, 2, 2, 2, 5);
     return fig_attention(fig_sample_graph(s), q, k, v, &o);
@@ -248,21 +295,39 @@ static fig_tensor *composite_attention(fig_op_sampler *s, int variant) {
     }
     return fig_permute(g, fig_matmul(g, fig_softmax(g, score), v, false, false), heads_first);
 }
-const fig_op fig__op_attention = {.name = "attention", .flags = FIG_OP_STRIDED, .infer = infer_attention, .forward = forward_attention,
-                                  .backward = backward_attention, .scratch = scratch_attention, .sample = sample_attention,
+const fig_op fig__op_attention = {.name = "attention",
+                                  .flags = FIG_OP_STRIDED,
+                                  .infer = infer_attention,
+                                  .forward = forward_attention,
+                                  .backward = backward_attention,
+                                  .scratch = scratch_attention,
+                                  .sample = sample_attention,
                                   .composite = composite_attention};
-const fig_op fig__op_attention_bwd = {.name = "attention_bwd", .flags = FIG_OP_STRIDED, .infer = infer_attention_bwd,
-                                      .forward = forward_attention_bwd, .scratch = scratch_attention_bwd,
-                                      FIG_NO_GRAD("it is itself a gradient; a second order through attention is not offered")};
+const fig_op fig__op_attention_bwd = {
+    .name = "attention_bwd",
+    .flags = FIG_OP_STRIDED,
+    .infer = infer_attention_bwd,
+    .forward = forward_attention_bwd,
+    .scratch = scratch_attention_bwd,
+    FIG_NO_GRAD("it is itself a gradient; a second order through attention is not offered")};
 
 /* A head's elements are next to each other; anything else is copied. */
-static fig_tensor *dense_heads(fig_graph *g, fig_tensor *t) { return t && t->ndim == 4 && t->stride[3] != 1 ? fig_contiguous(g, t) : t; }
+static fig_tensor *dense_heads(fig_graph *g, fig_tensor *t) {
+    return t && t->ndim == 4 && t->stride[3] != 1 ? fig_contiguous(g, t) : t;
+}
 
 fig_tensor *fig_attention(fig_graph *g, fig_tensor *q, fig_tensor *k, fig_tensor *v, const fig_attention_options *o) {
-    attention_attr a = {.scale = o->scale, .softcap = o->softcap, .dropout = o->dropout, .causal = o->causal, .window = o->window,
-                        .layer = o->layer, .cached = g->mode == FIG_PREFILL || g->mode == FIG_DECODE, .stream = fig__rng_stream(g->path)};
+    attention_attr a = {.scale = o->scale,
+                        .softcap = o->softcap,
+                        .dropout = o->dropout,
+                        .causal = o->causal,
+                        .window = o->window,
+                        .layer = o->layer,
+                        .cached = g->mode == FIG_PREFILL || g->mode == FIG_DECODE,
+                        .stream = fig__rng_stream(g->path)};
     if (!a.scale && q) a.scale = 1 / sqrt((double)fig_dim(q, -1));
-    fig_tensor *in[N_INPUT] = {dense_heads(g, q), dense_heads(g, k), dense_heads(g, v), o->q_len, o->kv_len, o->q_segment, o->kv_segment};
+    fig_tensor *in[N_INPUT] = {dense_heads(g, q), dense_heads(g, k), dense_heads(g, v), o->q_len,
+                               o->kv_len,         o->q_segment,      o->kv_segment};
     fig_node *n = fig_node_new(g, &fig__op_attention, &a, sizeof a, in, N_INPUT, 2, OPTIONAL);
     return n ? n->out[0] : NULL;
 }

@@ -1,5 +1,5 @@
-/* ops/elementwise.c: the element-wise family. One row of the table is one op: its micro-op, its local derivative, and the
- * interval that gradient checks draw inputs from.
+/* ops/elementwise.c: the element-wise family. One row of the table is one op: its micro-op, its local derivative, and
+ * the interval that gradient checks draw inputs from.
  *
  * The local derivative of an element-wise op is diagonal, so the same expression serves backward (then summed over
  * broadcast axes) and tangent. */
@@ -14,20 +14,30 @@ typedef struct ew_row {
     double low, high;
 } ew_row;
 
-static fig_tensor *ew(fig_graph *g, const fig_op *op, fig_tensor *a, fig_tensor *b, fig_tensor *c, double p0, double p1);
+static fig_tensor *ew(fig_graph *g, const fig_op *op, fig_tensor *a, fig_tensor *b, fig_tensor *c, double p0,
+                      double p1);
 
 /* --- local derivatives: d times the derivative of the output with respect to input i ----------------------------*/
 
 #define X n->in[0]
 #define Y n->out[0]
 #define P(k) (((const fig__ew_attr *)n->attr)->p[k])
-#define LOCAL(name, expr)                                                               \
+#define LOCAL(name, expr)                                                          \
     static fig_tensor *d_##name(fig_graph *g, fig_node *n, int i, fig_tensor *d) { \
-        (void)g, (void)n, (void)i, (void)d;                                             \
-        return expr;                                                                    \
+        (void)g, (void)n, (void)i, (void)d;                                        \
+        return expr;                                                               \
     }
 enum { /* rows that have no public function; see the table */
-    SIGMOID_BWD, TANH_BWD, RELU_BWD, RELU2_BWD, LEAKY_RELU_BWD, CLAMP_BWD, SILU_BWD, GELU_BWD, GELU_TANH_BWD, FILL
+       SIGMOID_BWD,
+       TANH_BWD,
+       RELU_BWD,
+       RELU2_BWD,
+       LEAKY_RELU_BWD,
+       CLAMP_BWD,
+       SILU_BWD,
+       GELU_BWD,
+       GELU_TANH_BWD,
+       FILL
 };
 static const fig_op *inner(int which);
 #define INNER(which, a, p0, p1) ew(g, inner(which), a, d, NULL, p0, p1)
@@ -52,8 +62,8 @@ LOCAL(relu2, INNER(RELU2_BWD, X, 0, 0))
 LOCAL(silu, INNER(SILU_BWD, X, 0, 0))
 LOCAL(gelu, INNER(GELU_BWD, X, 0, 0))
 LOCAL(gelu_tanh, INNER(GELU_TANH_BWD, X, 0, 0))
-/* Second order. A gradient row is linear in what it passes on, and has the second derivative at its point: zero where the
- * function is piecewise linear. */
+/* Second order. A gradient row is linear in what it passes on, and has the second derivative at its point: zero where
+ * the function is piecewise linear. */
 #define LOCAL_BWD(name, at_point) LOCAL(name, i ? ew(g, n->op, X, d, NULL, P(0), P(1)) : at_point)
 #define TIMES(factor) fig_mul(g, fig_mul(g, d, D), factor)
 LOCAL_BWD(kinked_bwd, NULL)
@@ -67,13 +77,15 @@ static fig_tensor *silu_second(fig_graph *g, fig_tensor *x) {
 }
 /* (2 - x^2) exp(-x^2 / 2) / sqrt(2 pi) */
 static fig_tensor *gelu_second(fig_graph *g, fig_tensor *x) {
-    fig_tensor *sq = fig_square(g, x), *density = fig_scale(g, fig_exp(g, fig_scale(g, sq, -0.5)), 0.39894228040143267794);
+    fig_tensor *sq = fig_square(g, x),
+               *density = fig_scale(g, fig_exp(g, fig_scale(g, sq, -0.5)), 0.39894228040143267794);
     return fig_mul(g, density, fig_add_scalar(g, fig_neg(g, sq), 2));
 }
 /* With t = tanh(u), u = k (x + c x^3):  (1 - t^2) (u' + x u'' / 2 - x t u'^2) */
 static fig_tensor *gelu_tanh_second(fig_graph *g, fig_tensor *x) {
     const double k = 0.79788456080286535588, c = 0.044715;
-    fig_tensor *sq = fig_square(g, x), *t = fig_tanh(g, fig_mul(g, x, fig_scale(g, fig_add_scalar(g, fig_scale(g, sq, c), 1), k)));
+    fig_tensor *sq = fig_square(g, x),
+               *t = fig_tanh(g, fig_mul(g, x, fig_scale(g, fig_add_scalar(g, fig_scale(g, sq, c), 1), k)));
     fig_tensor *u1 = fig_add_scalar(g, fig_scale(g, sq, 3 * k * c), k), *half_x_u2 = fig_scale(g, sq, 3 * k * c);
     fig_tensor *last = fig_mul(g, fig_mul(g, x, t), fig_square(g, u1));
     return fig_mul(g, fig_add_scalar(g, fig_neg(g, fig_square(g, t)), 1), fig_sub(g, fig_add(g, u1, half_x_u2), last));
@@ -171,15 +183,26 @@ static void tangent_ew(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_te
     }
 }
 
-
-#define ROW(op_name, micro, n_inputs, deriv, lo, hi)                                                                   \
-    {.op = {.name = op_name, .flags = FIG_OP_EW | FIG_OP_STRIDED, .infer = infer_ew, .backward = backward_ew,      \
-            .tangent = tangent_ew, .ew = micro},                                                                       \
-     .arity = n_inputs, .local = deriv, .low = lo, .high = hi}
-#define FLAT_ROW(op_name, micro, n_inputs, why, shape_inputs)                                                          \
-    {.op = {.name = op_name, .flags = FIG_OP_EW | FIG_OP_STRIDED, .infer = infer_ew, FIG_NO_GRAD(why),             \
-            .ew = micro, .shape_only = shape_inputs},                                                                  \
-     .arity = n_inputs}
+#define ROW(op_name, micro, n_inputs, deriv, lo, hi)             \
+    {                                                            \
+        .op = {.name = op_name,                                  \
+               .flags = FIG_OP_EW | FIG_OP_STRIDED,              \
+               .infer = infer_ew,                                \
+               .backward = backward_ew,                          \
+               .tangent = tangent_ew,                            \
+               .ew = micro},                                     \
+        .arity = n_inputs, .local = deriv, .low = lo, .high = hi \
+    }
+#define FLAT_ROW(op_name, micro, n_inputs, why, shape_inputs) \
+    {                                                         \
+        .op = {.name = op_name,                               \
+               .flags = FIG_OP_EW | FIG_OP_STRIDED,           \
+               .infer = infer_ew,                             \
+               FIG_NO_GRAD(why),                              \
+               .ew = micro,                                   \
+               .shape_only = shape_inputs},                   \
+        .arity = n_inputs                                     \
+    }
 
 static const ew_row inner_rows[] = {
     [SIGMOID_BWD] = ROW("sigmoid_bwd", FIGK_EW_sigmoid_bwd, 2, d_sigmoid_bwd, 0, 0),
@@ -196,8 +219,44 @@ static const ew_row inner_rows[] = {
 static const fig_op *inner(int which) { return &inner_rows[which].op; }
 
 enum {
-    ADD, SUB, MUL, DIV, MAX, MIN, GT, GE, EQ, WHERE, ADD_SCALAR, SCALE, POW, CLAMP, NEG, ABS, SIGN, SQUARE, SQRT, RSQRT, RECIP,
-    EXP, LOG, SIN, COS, TANH, ERF, SIGMOID, SOFTPLUS, RELU, RELU2, LEAKY_RELU, SILU, GELU, GELU_TANH, SWIGLU, DROPOUT, CAST
+    ADD,
+    SUB,
+    MUL,
+    DIV,
+    MAX,
+    MIN,
+    GT,
+    GE,
+    EQ,
+    WHERE,
+    ADD_SCALAR,
+    SCALE,
+    POW,
+    CLAMP,
+    NEG,
+    ABS,
+    SIGN,
+    SQUARE,
+    SQRT,
+    RSQRT,
+    RECIP,
+    EXP,
+    LOG,
+    SIN,
+    COS,
+    TANH,
+    ERF,
+    SIGMOID,
+    SOFTPLUS,
+    RELU,
+    RELU2,
+    LEAKY_RELU,
+    SILU,
+    GELU,
+    GELU_TANH,
+    SWIGLU,
+    DROPOUT,
+    CAST
 };
 #define STEP_FN "it is a step function"
 static const ew_row rows[] = {
@@ -243,7 +302,8 @@ static const ew_row rows[] = {
 
 const fig_op *fig__ew_op(size_t i) { return i < FIG_COUNT(rows) ? &rows[i].op : NULL; }
 
-static fig_tensor *ew(fig_graph *g, const fig_op *op, fig_tensor *a, fig_tensor *b, fig_tensor *c, double p0, double p1) {
+static fig_tensor *ew(fig_graph *g, const fig_op *op, fig_tensor *a, fig_tensor *b, fig_tensor *c, double p0,
+                      double p1) {
     fig__ew_attr attr = {.p = {p0, p1}};
     fig_tensor *in[3] = {a, b, c};
     fig_node *n = fig_node_new(g, op, &attr, sizeof attr, in, ((const ew_row *)op)->arity, 1, 0);
@@ -323,7 +383,8 @@ fig_tensor *fig__ew_sample(fig_op_sampler *s, size_t row, int variant) {
     if (variant > (r->arity > 1) || !r->local) return NULL;
     fig_tensor *in[3] = {0};
     for (int i = 0; i < r->arity; i++)
-        in[i] = i && variant ? fig_sample_input(s, r->low, r->high, 1, 5) : fig_sample_input(s, r->low, r->high, 3, 2, 3, 5);
+        in[i] = i && variant ? fig_sample_input(s, r->low, r->high, 1, 5)
+                             : fig_sample_input(s, r->low, r->high, 3, 2, 3, 5);
     if (row == DROPOUT) return fig_dropout(g, in[0], 0.4);
     if (row == CAST) return fig_cast(g, in[0], fig__real_dtype(g));
     if (row == WHERE) in[0] = fig_gt(g, in[0], fig_scale(g, in[0], 0));

@@ -7,7 +7,9 @@ typedef struct matmul_attr {
     fig_dtype dtype; /* of the result */
 } matmul_attr;
 
-typedef struct matrices { size_t rows, cols, ld, batch, step; } matrices; /* as stored, before transposing */
+typedef struct matrices {
+    size_t rows, cols, ld, batch, step;
+} matrices; /* as stored, before transposing */
 
 /* false: the strides do not describe evenly spaced dense-rowed matrices. */
 static bool as_matrices(const fig_tensor *t, matrices *m) {
@@ -17,8 +19,10 @@ static bool as_matrices(const fig_tensor *t, matrices *m) {
     if (t->shape[r] == 1) m->ld = t->shape[r + 1];
     for (int d = r - 1; d >= 0; d--) {
         if (t->shape[d] == 1) continue;
-        if (m->batch == 1) m->step = t->stride[d];
-        else if (t->stride[d] != m->step * m->batch) return false;
+        if (m->batch == 1)
+            m->step = t->stride[d];
+        else if (t->stride[d] != m->step * m->batch)
+            return false;
         m->batch *= t->shape[d];
     }
     return true;
@@ -38,7 +42,8 @@ static fig_status infer_matmul(fig_node *n) {
     if (x->ndim < 2 || w->ndim < 2) return fig_node_fail(n, "matrices have two axes");
     size_t m = fig_dim(x, a->trans_a ? -1 : -2), k = fig_dim(x, a->trans_a ? -2 : -1);
     size_t k2 = fig_dim(w, a->trans_b ? -1 : -2), cols = fig_dim(w, a->trans_b ? -2 : -1);
-    if (k != k2) return fig_node_fail(n, "inner sizes %zu and %zu differ%s", k, k2, a->trans_b ? " (second transposed)" : "");
+    if (k != k2)
+        return fig_node_fail(n, "inner sizes %zu and %zu differ%s", k, k2, a->trans_b ? " (second transposed)" : "");
     bool same_lead = x->ndim == w->ndim;
     for (int d = 0; same_lead && d < x->ndim - 2; d++) same_lead = x->shape[d] == w->shape[d];
     if (!same_lead && w->ndim != 2) return fig_node_fail(n, "leading axes differ");
@@ -58,11 +63,26 @@ static figk_gemm gemm_of(const fig_node *n) {
     as_matrices(n->in[1], &w);
     if (n->in[1]->ndim == 2 && n->in[0]->ndim > 2) flatten_rows(&x);
     size_t m = a->trans_a ? x.cols : x.rows, k = a->trans_a ? x.rows : x.cols, cols = a->trans_b ? w.rows : w.cols;
-    return (figk_gemm){.m = m, .n = cols, .k = k, .batch = x.batch,
-                       .a = n->in[0]->data, .at = n->in[0]->dtype, .a_trans = a->trans_a, .lda = x.ld, .a_step = x.step,
-                       .b = n->in[1]->data, .bt = n->in[1]->dtype, .b_trans = a->trans_b, .ldb = w.ld, .b_step = w.step,
-                       .c = n->out[0]->data, .ct = n->out[0]->dtype, .ldc = cols, .c_step = m * cols,
-                       .alpha = 1, .decode = n->graph->mode == FIG_DECODE};
+    return (figk_gemm){.m = m,
+                       .n = cols,
+                       .k = k,
+                       .batch = x.batch,
+                       .a = n->in[0]->data,
+                       .at = n->in[0]->dtype,
+                       .a_trans = a->trans_a,
+                       .lda = x.ld,
+                       .a_step = x.step,
+                       .b = n->in[1]->data,
+                       .bt = n->in[1]->dtype,
+                       .b_trans = a->trans_b,
+                       .ldb = w.ld,
+                       .b_step = w.step,
+                       .c = n->out[0]->data,
+                       .ct = n->out[0]->dtype,
+                       .ldc = cols,
+                       .c_step = m * cols,
+                       .alpha = 1,
+                       .decode = n->graph->mode == FIG_DECODE};
 }
 
 static void forward_matmul(const fig_exec *x, const fig_node *n) {
@@ -89,7 +109,8 @@ static fig_tensor *laid_out(fig_graph *g, fig_tensor *t, bool against_one) {
 fig_tensor *fig__matmul_as(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b, fig_dtype dtype) {
     if (!a || !b) return NULL;
     matmul_attr attr = {trans_a, trans_b, dtype};
-    return fig__node2(g, &fig__op_matmul, &attr, sizeof attr, laid_out(g, a, b->ndim == 2 && a->ndim > 2), laid_out(g, b, false));
+    return fig__node2(g, &fig__op_matmul, &attr, sizeof attr, laid_out(g, a, b->ndim == 2 && a->ndim > 2),
+                      laid_out(g, b, false));
 }
 
 fig_tensor *fig_matmul(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b) {
@@ -132,15 +153,22 @@ static fig_tensor *sample_matmul(fig_op_sampler *s, int variant) {
                             : fig_sample_input(s, -1, 1, 2, tb ? c : k, tb ? k : c);
     return fig_matmul(fig_sample_graph(s), a, b, ta, tb);
 }
-const fig_op fig__op_matmul = {.name = "matmul", .flags = FIG_OP_STRIDED, .infer = infer_matmul, .forward = forward_matmul,
-                               .backward = backward_matmul, .tangent = tangent_matmul, .workspace = workspace_matmul,
-                               .scratch = scratch_matmul, .sample = sample_matmul};
+const fig_op fig__op_matmul = {.name = "matmul",
+                               .flags = FIG_OP_STRIDED,
+                               .infer = infer_matmul,
+                               .forward = forward_matmul,
+                               .backward = backward_matmul,
+                               .tangent = tangent_matmul,
+                               .workspace = workspace_matmul,
+                               .scratch = scratch_matmul,
+                               .sample = sample_matmul};
 
 /* --- linear: x W^T + b, the bias added where the product leaves the accumulators --------------------------------*/
 
 static fig_status infer_linear(fig_node *n) {
     const fig_tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    if (w->ndim != 2 || fig_dim(x, -1) != w->shape[1]) return fig_node_fail(n, "input width %zu, weight takes %zu", fig_dim(x, -1), fig_dim(w, 1));
+    if (w->ndim != 2 || fig_dim(x, -1) != w->shape[1])
+        return fig_node_fail(n, "input width %zu, weight takes %zu", fig_dim(x, -1), fig_dim(w, 1));
     if (b && (b->ndim != 1 || b->shape[0] != w->shape[0] || b->dtype != fig__real_dtype(n->graph)))
         return fig_node_fail(n, "the bias needs one fp32 number per output");
     size_t shape[FIG_MAX_DIMS];
@@ -153,9 +181,22 @@ static fig_status infer_linear(fig_node *n) {
 static figk_gemm gemm_of_linear(const fig_node *n) {
     const fig_tensor *x = n->in[0], *w = n->in[1];
     size_t in = w->shape[1], out = w->shape[0];
-    return (figk_gemm){.m = fig__n_rows(x), .n = out, .k = in, .batch = 1, .a = x->data, .at = x->dtype, .lda = in,
-                       .b = w->data, .bt = w->dtype, .b_trans = true, .ldb = in, .c = n->out[0]->data, .ct = n->out[0]->dtype,
-                       .ldc = out, .alpha = 1, .bias = n->in[2] ? n->in[2]->data : NULL,
+    return (figk_gemm){.m = fig__n_rows(x),
+                       .n = out,
+                       .k = in,
+                       .batch = 1,
+                       .a = x->data,
+                       .at = x->dtype,
+                       .lda = in,
+                       .b = w->data,
+                       .bt = w->dtype,
+                       .b_trans = true,
+                       .ldb = in,
+                       .c = n->out[0]->data,
+                       .ct = n->out[0]->dtype,
+                       .ldc = out,
+                       .alpha = 1,
+                       .bias = n->in[2] ? n->in[2]->data : NULL,
                        .decode = n->graph->mode == FIG_DECODE};
 }
 static void forward_linear(const fig_exec *x, const fig_node *n) {
@@ -182,7 +223,8 @@ static void tangent_linear(fig_graph *g, fig_node *n, fig_tensor *const *tin, fi
     if (tin[0]) tout[0] = fig_linear_op(g, tin[0], n->in[1], tin[2]);
     fig_tensor *other = tin[1] ? fig_linear_op(g, n->in[0], tin[1], tin[0] ? NULL : tin[2]) : NULL;
     if (other) tout[0] = tout[0] ? fig_add(g, tout[0], other) : other;
-    if (!tout[0] && tin[2]) tout[0] = fig_contiguous(g, fig_broadcast_like(g, fig_cast(g, tin[2], n->out[0]->dtype), n->out[0]));
+    if (!tout[0] && tin[2])
+        tout[0] = fig_contiguous(g, fig_broadcast_like(g, fig_cast(g, tin[2], n->out[0]->dtype), n->out[0]));
 }
 static fig_tensor *sample_linear(fig_op_sampler *s, int variant) {
     if (variant > 1) return NULL;
@@ -196,9 +238,15 @@ static fig_tensor *composite_linear(fig_op_sampler *s, int variant) {
     fig_tensor *y = fig_matmul(g, x, w, false, true);
     return variant ? fig_add(g, y, fig_sample_input(s, -1, 1, 1, 5)) : y;
 }
-const fig_op fig__op_linear = {.name = "linear", .infer = infer_linear, .forward = forward_linear, .backward = backward_linear,
-                               .tangent = tangent_linear, .workspace = workspace_linear, .scratch = scratch_linear,
-                               .sample = sample_linear, .composite = composite_linear};
+const fig_op fig__op_linear = {.name = "linear",
+                               .infer = infer_linear,
+                               .forward = forward_linear,
+                               .backward = backward_linear,
+                               .tangent = tangent_linear,
+                               .workspace = workspace_linear,
+                               .scratch = scratch_linear,
+                               .sample = sample_linear,
+                               .composite = composite_linear};
 
 fig_tensor *fig_linear_op(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias) {
     fig_tensor *in[3] = {x, weight, bias};

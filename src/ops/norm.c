@@ -1,13 +1,17 @@
-/* ops/norm.c: LayerNorm (Ba et al. 2016), RMSNorm (Zhang and Sennrich 2019) and softmax over the last axis. Statistics are
- * kept per row for the backward pass, which recomputes the normalised values from the input. */
+/* ops/norm.c: LayerNorm (Ba et al. 2016), RMSNorm (Zhang and Sennrich 2019) and softmax over the last axis. Statistics
+ * are kept per row for the backward pass, which recomputes the normalised values from the input. */
 #include "ops/ops.h"
 
 #define ROWS_PER_TILE 32
 
-typedef struct norm_attr { figk_norm kind; double eps; } norm_attr;
+typedef struct norm_attr {
+    figk_norm kind;
+    double eps;
+} norm_attr;
 
 static fig_status check_vector(fig_node *n, const fig_tensor *v, const char *what) {
-    if (!v || (v->ndim == 1 && v->shape[0] == fig_dim(n->in[0], -1) && v->dtype == fig__real_dtype(n->graph))) return FIG_OK;
+    if (!v || (v->ndim == 1 && v->shape[0] == fig_dim(n->in[0], -1) && v->dtype == fig__real_dtype(n->graph)))
+        return FIG_OK;
     return fig_node_fail(n, "%s needs one fp32 number per channel", what);
 }
 
@@ -22,7 +26,13 @@ static fig_status infer_norm(fig_node *n) {
     return FIG_OK;
 }
 
-typedef struct norm_job { const fig_exec *x; const fig_node *n; figk_norm_args all; size_t real, partial_stride; char *partial; } norm_job;
+typedef struct norm_job {
+    const fig_exec *x;
+    const fig_node *n;
+    figk_norm_args all;
+    size_t real, partial_stride;
+    char *partial;
+} norm_job;
 
 static const char *shifted(const void *p, size_t bytes) { return p ? (const char *)p + bytes : NULL; }
 
@@ -50,9 +60,18 @@ static void *data_of(const fig_tensor *t) { return t ? t->data : NULL; }
 static void forward_norm(const fig_exec *x, const fig_node *n) {
     const norm_attr *attr = n->attr;
     norm_job j = {.x = x, .n = n, .real = fig__real_size(n)};
-    j.all = (figk_norm_args){.rows = fig__n_rows(n->in[0]), .cols = fig_dim(n->in[0], -1), .kind = attr->kind, .eps = attr->eps,
-                             .x = n->in[0]->data, .xt = n->in[0]->dtype, .gain = data_of(n->in[1]), .bias = data_of(n->in[2]),
-                             .y = n->out[0]->data, .yt = n->out[0]->dtype, .mean = n->out[1]->data, .rstd = n->out[2]->data};
+    j.all = (figk_norm_args){.rows = fig__n_rows(n->in[0]),
+                             .cols = fig_dim(n->in[0], -1),
+                             .kind = attr->kind,
+                             .eps = attr->eps,
+                             .x = n->in[0]->data,
+                             .xt = n->in[0]->dtype,
+                             .gain = data_of(n->in[1]),
+                             .bias = data_of(n->in[2]),
+                             .y = n->out[0]->data,
+                             .yt = n->out[0]->dtype,
+                             .mean = n->out[1]->data,
+                             .rstd = n->out[2]->data};
     fig__parallel(x->ctx, fig__ceil_div(j.all.rows, ROWS_PER_TILE), norm_tile, &j);
 }
 
@@ -65,7 +84,8 @@ static void backward_norm(fig_graph *g, fig_node *n, fig_tensor *const *dout, fi
     din[2] = n->in[2] ? b->out[2] : NULL;
 }
 
-/* y = (x - mean) rstd gain + bias. With xh the normalised row: dy = gain rstd (v - mean(v) - xh mean(v xh)), in plain ops. */
+/* y = (x - mean) rstd gain + bias. With xh the normalised row: dy = gain rstd (v - mean(v) - xh mean(v xh)), in plain
+ * ops. */
 static fig_tensor *row_mean(fig_graph *g, fig_tensor *x) { return fig_mean(g, x, -1); }
 static void tangent_norm(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
     const norm_attr *a = n->attr;
@@ -107,15 +127,23 @@ static fig_tensor *composite_norm(fig_op_sampler *s, int variant) {
     if (gain) y = fig_mul(g, y, gain);
     return variant == 0 ? fig_add(g, y, fig_sample_input(s, -1, 1, 1, 6)) : y;
 }
-const fig_op fig__op_norm = {.name = "norm", .infer = infer_norm, .forward = forward_norm, .backward = backward_norm,
-                             .tangent = tangent_norm, .sample = sample_norm, .composite = composite_norm};
+const fig_op fig__op_norm = {.name = "norm",
+                             .infer = infer_norm,
+                             .forward = forward_norm,
+                             .backward = backward_norm,
+                             .tangent = tangent_norm,
+                             .sample = sample_norm,
+                             .composite = composite_norm};
 fig_tensor *fig_layer_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, double eps) {
     return norm(g, FIGK_LAYERNORM, x, gain, bias, eps);
 }
-fig_tensor *fig_rms_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, double eps) { return norm(g, FIGK_RMSNORM, x, gain, NULL, eps); }
+fig_tensor *fig_rms_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, double eps) {
+    return norm(g, FIGK_RMSNORM, x, gain, NULL, eps);
+}
 
 /* --- norm's gradient: in x, gain, mean, rstd, dy -> dx, dgain, dbias --------------------------------------------
- * Each tile of rows leaves its sums for gain and bias in the workspace [tiles, 2, cols]; they are added in order of tiles. */
+ * Each tile of rows leaves its sums for gain and bias in the workspace [tiles, 2, cols]; they are added in order of
+ * tiles. */
 static fig_status infer_norm_bwd(fig_node *n) {
     size_t cols = fig_dim(n->in[0], -1);
     fig_set_like(n->out[0], n->in[0]);
@@ -135,9 +163,18 @@ static void forward_norm_bwd(const fig_exec *x, const fig_node *n) {
     const norm_attr *attr = n->attr;
     norm_job j = {.x = x, .n = n, .real = fig__real_size(n), .partial = x->workspace};
     size_t cols = fig_dim(n->in[0], -1);
-    j.all = (figk_norm_args){.rows = fig__n_rows(n->in[0]), .cols = cols, .kind = attr->kind, .eps = attr->eps,
-                             .x = n->in[0]->data, .xt = n->in[0]->dtype, .gain = data_of(n->in[1]), .mean = n->in[2]->data,
-                             .rstd = n->in[3]->data, .dy = n->in[4]->data, .dyt = n->in[4]->dtype, .dx = n->out[0]->data,
+    j.all = (figk_norm_args){.rows = fig__n_rows(n->in[0]),
+                             .cols = cols,
+                             .kind = attr->kind,
+                             .eps = attr->eps,
+                             .x = n->in[0]->data,
+                             .xt = n->in[0]->dtype,
+                             .gain = data_of(n->in[1]),
+                             .mean = n->in[2]->data,
+                             .rstd = n->in[3]->data,
+                             .dy = n->in[4]->data,
+                             .dyt = n->in[4]->dtype,
+                             .dx = n->out[0]->data,
                              .dxt = n->out[0]->dtype};
     j.partial_stride = 2 * cols * j.real;
     size_t tiles = fig__ceil_div(j.all.rows, ROWS_PER_TILE);
@@ -150,7 +187,9 @@ static size_t workspace_norm_bwd(fig_context *ctx, const fig_node *n) {
     (void)ctx;
     return fig__ceil_div(fig__n_rows(n->in[0]), ROWS_PER_TILE) * 2 * fig_dim(n->in[0], -1) * fig__real_size(n);
 }
-const fig_op fig__op_norm_bwd = {.name = "norm_bwd", .infer = infer_norm_bwd, .forward = forward_norm_bwd,
+const fig_op fig__op_norm_bwd = {.name = "norm_bwd",
+                                 .infer = infer_norm_bwd,
+                                 .forward = forward_norm_bwd,
                                  FIG_NO_GRAD("it is itself a gradient; use the tangent pass for second order"),
                                  .workspace = workspace_norm_bwd};
 
@@ -160,14 +199,20 @@ static fig_status infer_softmax(fig_node *n) {
     fig_set_like(n->out[0], n->in[0]);
     return FIG_OK;
 }
-typedef struct rows_job { const fig_exec *x; const fig_node *n; size_t rows, cols; } rows_job;
+typedef struct rows_job {
+    const fig_exec *x;
+    const fig_node *n;
+    size_t rows, cols;
+} rows_job;
 static void softmax_tile(void *arg, size_t tile, int thread) {
     (void)thread;
     const rows_job *j = arg;
     size_t r = tile * ROWS_PER_TILE, n = FIG_MIN(ROWS_PER_TILE, j->rows - r), e = r * j->cols;
     const fig_tensor *a = j->n->in[0], *y = j->n->out[0];
-    if (j->n->op == &fig__op_softmax) j->x->kernels->softmax_fwd(n, j->cols, fig__at(y, e), y->dtype, fig__at(a, e), a->dtype);
-    else j->x->kernels->softmax_bwd(n, j->cols, fig__at(y, e), fig__at(a, e), fig__at(j->n->in[1], e), a->dtype);
+    if (j->n->op == &fig__op_softmax)
+        j->x->kernels->softmax_fwd(n, j->cols, fig__at(y, e), y->dtype, fig__at(a, e), a->dtype);
+    else
+        j->x->kernels->softmax_bwd(n, j->cols, fig__at(y, e), fig__at(a, e), fig__at(j->n->in[1], e), a->dtype);
 }
 static void forward_softmax(const fig_exec *x, const fig_node *n) {
     rows_job j = {x, n, fig__n_rows(n->in[0]), fig_dim(n->in[0], -1)};
@@ -188,8 +233,15 @@ static fig_tensor *composite_softmax(fig_op_sampler *s, int variant) {
     fig_tensor *e = variant ? NULL : fig_exp(g, fig_sample_input(s, -2, 2, 2, 3, 7));
     return variant ? NULL : fig_div(g, e, fig_sum(g, e, -1));
 }
-const fig_op fig__op_softmax = {.name = "softmax", .infer = infer_softmax, .forward = forward_softmax, .backward = backward_softmax,
-                                .tangent = tangent_softmax, .sample = sample_softmax, .composite = composite_softmax};
-const fig_op fig__op_softmax_bwd = {.name = "softmax_bwd", .infer = infer_softmax, .forward = forward_softmax,
+const fig_op fig__op_softmax = {.name = "softmax",
+                                .infer = infer_softmax,
+                                .forward = forward_softmax,
+                                .backward = backward_softmax,
+                                .tangent = tangent_softmax,
+                                .sample = sample_softmax,
+                                .composite = composite_softmax};
+const fig_op fig__op_softmax_bwd = {.name = "softmax_bwd",
+                                    .infer = infer_softmax,
+                                    .forward = forward_softmax,
                                     FIG_NO_GRAD("it is itself a gradient; use the tangent pass for second order")};
 fig_tensor *fig_softmax(fig_graph *g, fig_tensor *x) { return fig__node1(g, &fig__op_softmax, NULL, 0, x); }

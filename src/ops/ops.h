@@ -30,8 +30,9 @@ static inline size_t fig__n_rows(const fig_tensor *t) {
     return c ? fig_numel(t) / c : 0;
 }
 static inline int fig__axis(const fig_tensor *t, int axis) { return axis < 0 ? axis + t->ndim : axis; }
-static inline char *fig__at(const fig_tensor *t, size_t element) { return (char *)t->data + element * fig_dtype_size(t->dtype); }
-
+static inline char *fig__at(const fig_tensor *t, size_t element) {
+    return (char *)t->data + element * fig_dtype_size(t->dtype);
+}
 
 /* The element-wise family, for the tests that walk it. */
 const fig_op *fig__ew_op(size_t i); /* NULL past the end */

@@ -1,5 +1,5 @@
-/* ops/pick.c: embedding, gather, scatter. Indices are int32; one that is out of range is clamped into it, since a kernel
- * cannot fail: callers check their data. */
+/* ops/pick.c: embedding, gather, scatter. Indices are int32; one that is out of range is clamped into it, since a
+ * kernel cannot fail: callers check their data. */
 #include "ops/ops.h"
 
 static size_t index_at(const fig_tensor *t, size_t i, size_t limit) {
@@ -22,7 +22,11 @@ static fig_status infer_embedding(fig_node *n) {
     return FIG_OK;
 }
 
-typedef struct rows_job { const fig_exec *x; const fig_node *n; size_t rows, cols; } rows_job;
+typedef struct rows_job {
+    const fig_exec *x;
+    const fig_node *n;
+    size_t rows, cols;
+} rows_job;
 
 static void convert_row(const fig_exec *x, size_t n, void *y, fig_dtype yt, const void *src, fig_dtype st, int thread) {
     size_t size = x->kernels == figk_oracle() ? 8 : 4;
@@ -62,21 +66,31 @@ static fig_tensor *sample_embedding(fig_op_sampler *s, int variant) {
     fig_tensor *table = variant ? NULL : fig_sample_input(s, -1, 1, 2, 5, 3);
     return variant ? NULL : fig_embedding(g, table, fig_sample_ints(s, 0, 5, 2, 2, 4));
 }
-const fig_op fig__op_embedding = {.name = "embedding", .infer = infer_embedding, .forward = forward_embedding,
-                                  .backward = backward_embedding, .tangent = tangent_embedding, .scratch = scratch_row,
+const fig_op fig__op_embedding = {.name = "embedding",
+                                  .infer = infer_embedding,
+                                  .forward = forward_embedding,
+                                  .backward = backward_embedding,
+                                  .tangent = tangent_embedding,
+                                  .scratch = scratch_row,
                                   .sample = sample_embedding};
 fig_tensor *fig_embedding(fig_graph *g, fig_tensor *table, fig_tensor *index) {
     return fig__node2(g, &fig__op_embedding, NULL, 0, table, index);
 }
 
 /* --- embedding's gradient: rows of dy added into the table's rows -----------------------------------------------
- * Positions are put into lists by table row (a counting sort, positions ascending), then every table row is summed by one
- * thread in that order: no atomics, the same bits for any number of threads. Workspace: starts [n+1], order [rows]. */
+ * Positions are put into lists by table row (a counting sort, positions ascending), then every table row is summed by
+ * one thread in that order: no atomics, the same bits for any number of threads. Workspace: starts [n+1], order [rows].
+ */
 static fig_status infer_embedding_bwd(fig_node *n) {
     fig_set_shape(n->out[0], fig__real_dtype(n->graph), 2, n->in[2]->shape); /* rows are summed in place */
     return FIG_OK;
 }
-typedef struct scatter_job { const fig_exec *x; const fig_node *n; size_t n_table, cols; uint32_t *start, *order; } scatter_job;
+typedef struct scatter_job {
+    const fig_exec *x;
+    const fig_node *n;
+    size_t n_table, cols;
+    uint32_t *start, *order;
+} scatter_job;
 
 static void bucket(scatter_job *j, const fig_tensor *index) {
     size_t rows = fig_numel(index);
@@ -110,22 +124,31 @@ static size_t workspace_embedding_bwd(fig_context *ctx, const fig_node *n) {
     (void)ctx;
     return (n->in[2]->shape[0] + 1 + fig_numel(n->in[1])) * sizeof(uint32_t);
 }
-const fig_op fig__op_embedding_bwd = {.name = "embedding_bwd", .infer = infer_embedding_bwd, .forward = forward_embedding_bwd,
-                                      FIG_NO_GRAD("it is itself a gradient, linear in dy; use the tangent pass for second order"),
-                                      .workspace = workspace_embedding_bwd, .shape_only = 4};
+const fig_op fig__op_embedding_bwd = {
+    .name = "embedding_bwd",
+    .infer = infer_embedding_bwd,
+    .forward = forward_embedding_bwd,
+    FIG_NO_GRAD("it is itself a gradient, linear in dy; use the tangent pass for second order"),
+    .workspace = workspace_embedding_bwd,
+    .shape_only = 4};
 
 /* --- gather and scatter_add along an axis -----------------------------------------------------------------------
  * Both walk [outer, m, inner] positions of the index; the other tensor is [outer, n, inner]. */
-typedef struct pick_attr { int axis; size_t n; } pick_attr;
+typedef struct pick_attr {
+    int axis;
+    size_t n;
+} pick_attr;
 
 static fig_status infer_pick(fig_node *n) {
     const pick_attr *a = n->attr;
     const fig_tensor *x = n->in[0], *index = n->in[1];
     bool scatter = n->op == &fig__op_scatter_add;
     if (index->dtype != FIG_I32) return fig_node_fail(n, "the index is int32");
-    if (a->axis < 0 || a->axis >= x->ndim || index->ndim != x->ndim) return fig_node_fail(n, "the index needs the input's axes");
+    if (a->axis < 0 || a->axis >= x->ndim || index->ndim != x->ndim)
+        return fig_node_fail(n, "the index needs the input's axes");
     for (int d = 0; d < x->ndim; d++)
-        if (index->shape[d] != x->shape[d] && (scatter || d != a->axis)) return fig_node_fail(n, "index and input differ in axis %d", d);
+        if (index->shape[d] != x->shape[d] && (scatter || d != a->axis))
+            return fig_node_fail(n, "index and input differ in axis %d", d);
     size_t shape[FIG_MAX_DIMS];
     memcpy(shape, index->shape, sizeof shape);
     if (scatter) shape[a->axis] = n->n_in > 2 ? n->in[2]->shape[a->axis] : a->n;
@@ -133,7 +156,11 @@ static fig_status infer_pick(fig_node *n) {
     return FIG_OK;
 }
 
-typedef struct pick_job { const fig_exec *x; const fig_node *n; size_t m, n_axis, inner; } pick_job;
+typedef struct pick_job {
+    const fig_exec *x;
+    const fig_node *n;
+    size_t m, n_axis, inner;
+} pick_job;
 
 static pick_job pick_of(const fig_exec *x, const fig_node *n, const fig_tensor *table, size_t *outer) {
     int axis = ((const pick_attr *)n->attr)->axis;
@@ -149,7 +176,8 @@ static void gather_tile(void *arg, size_t o, int thread) {
     size_t esize = fig_dtype_size(j->n->in[0]->dtype);
     for (size_t i = 0; i < j->m * j->inner; i++) {
         size_t at = index_at(j->n->in[1], o * j->m * j->inner + i, j->n_axis);
-        memcpy(fig__at(j->n->out[0], o * j->m * j->inner + i), fig__at(j->n->in[0], (o * j->n_axis + at) * j->inner + i % j->inner), esize);
+        memcpy(fig__at(j->n->out[0], o * j->m * j->inner + i),
+               fig__at(j->n->in[0], (o * j->n_axis + at) * j->inner + i % j->inner), esize);
     }
 }
 static void forward_gather(const fig_exec *x, const fig_node *n) {
@@ -165,7 +193,8 @@ static void scatter_add_tile(void *arg, size_t o, int thread) {
     memset(sum, 0, run * size);
     for (size_t i = 0; i < j->m * j->inner; i++) {
         size_t at = index_at(j->n->in[1], o * j->m * j->inner + i, j->n_axis);
-        j->x->kernels->accumulate(1, sum + (at * j->inner + i % j->inner) * size, fig__at(j->n->in[0], o * j->m * j->inner + i), j->n->in[0]->dtype);
+        j->x->kernels->accumulate(1, sum + (at * j->inner + i % j->inner) * size,
+                                  fig__at(j->n->in[0], o * j->m * j->inner + i), j->n->in[0]->dtype);
     }
     j->x->kernels->store(run, fig__at(out, o * run), out->dtype, 1, sum);
 }
@@ -190,7 +219,8 @@ static void tangent_gather(fig_graph *g, fig_node *n, fig_tensor *const *tin, fi
     tout[0] = fig_gather(g, tin[0], ((const pick_attr *)n->attr)->axis, n->in[1]);
 }
 static void tangent_scatter_add(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
-    tout[0] = fig_scatter_add(g, tin[0], ((const pick_attr *)n->attr)->axis, n->in[1], n->out[0]->shape[((const pick_attr *)n->attr)->axis]);
+    tout[0] = fig_scatter_add(g, tin[0], ((const pick_attr *)n->attr)->axis, n->in[1],
+                              n->out[0]->shape[((const pick_attr *)n->attr)->axis]);
 }
 static fig_tensor *sample_gather(fig_op_sampler *s, int variant) {
     fig_tensor *x = variant < 2 ? fig_sample_input(s, -1, 1, 3, 2, 4, 3) : NULL;
@@ -199,13 +229,24 @@ static fig_tensor *sample_gather(fig_op_sampler *s, int variant) {
 }
 static fig_tensor *sample_scatter_add(fig_op_sampler *s, int variant) {
     fig_tensor *x = variant ? NULL : fig_sample_input(s, -1, 1, 3, 2, 4, 3);
-    return variant ? NULL : fig_square(fig_sample_graph(s), fig_scatter_add(fig_sample_graph(s), x, 1, fig_sample_ints(s, 0, 6, 3, 2, 4, 3), 6));
+    return variant ? NULL
+                   : fig_square(fig_sample_graph(s),
+                                fig_scatter_add(fig_sample_graph(s), x, 1, fig_sample_ints(s, 0, 6, 3, 2, 4, 3), 6));
 }
-const fig_op fig__op_gather = {.name = "gather", .infer = infer_pick, .forward = forward_gather, .backward = backward_gather,
-                               .tangent = tangent_gather, .sample = sample_gather};
-const fig_op fig__op_scatter_add = {.name = "scatter_add", .infer = infer_pick, .forward = forward_scatter_add,
-                                    .backward = backward_scatter_add, .tangent = tangent_scatter_add, .scratch = scratch_scatter_add,
-                                    .sample = sample_scatter_add, .shape_only = 4};
+const fig_op fig__op_gather = {.name = "gather",
+                               .infer = infer_pick,
+                               .forward = forward_gather,
+                               .backward = backward_gather,
+                               .tangent = tangent_gather,
+                               .sample = sample_gather};
+const fig_op fig__op_scatter_add = {.name = "scatter_add",
+                                    .infer = infer_pick,
+                                    .forward = forward_scatter_add,
+                                    .backward = backward_scatter_add,
+                                    .tangent = tangent_scatter_add,
+                                    .scratch = scratch_scatter_add,
+                                    .sample = sample_scatter_add,
+                                    .shape_only = 4};
 fig_tensor *fig_gather(fig_graph *g, fig_tensor *x, int axis, fig_tensor *index) {
     pick_attr a = {x ? fig__axis(x, axis) : 0, 0};
     return fig__node2(g, &fig__op_gather, &a, sizeof a, x, index);

@@ -6,8 +6,12 @@
 
 #define CHUNK 128
 
-typedef struct view3 { size_t outer, n, inner; } view3;
-typedef struct reduce_attr { int axis; } reduce_attr;
+typedef struct view3 {
+    size_t outer, n, inner;
+} view3;
+typedef struct reduce_attr {
+    int axis;
+} reduce_attr;
 
 static view3 view_of(const fig_tensor *x, int axis) {
     view3 v = {1, 1, 1};
@@ -45,8 +49,10 @@ typedef struct reduce_job {
 } reduce_job;
 
 static void one_run(const reduce_job *j, size_t n, char *y, const void *x, fig_dtype xt) {
-    if (j->maximum) j->k->maximum(n, j->v.inner, y, x, xt, j->v.inner);
-    else j->k->sum(n, j->v.inner, y, x, xt, j->v.inner, false);
+    if (j->maximum)
+        j->k->maximum(n, j->v.inner, y, x, xt, j->v.inner);
+    else
+        j->k->sum(n, j->v.inner, y, x, xt, j->v.inner, false);
 }
 
 static void reduce_tile(void *arg, size_t tile, int thread) {
@@ -62,15 +68,20 @@ static void finish_tile(void *arg, size_t outer, int thread) {
     (void)thread;
     const reduce_job *j = arg;
     size_t row = j->v.inner * j->real_size;
-    one_run(j, j->n_chunks, j->out + outer * row, j->partial + outer * j->n_chunks * row, j->real_size == 8 ? FIG_F64 : FIG_F32);
+    one_run(j, j->n_chunks, j->out + outer * row, j->partial + outer * j->n_chunks * row,
+            j->real_size == 8 ? FIG_F64 : FIG_F32);
 }
 
 /* With short rows many outer indices share a tile's cost; chunks grow with inner == 1, where a row is contiguous. */
 static size_t chunk_of(view3 v) { return v.inner == 1 ? CHUNK * 64 : CHUNK; }
 
 static void forward_reduce(const fig_exec *x, const fig_node *n) {
-    reduce_job j = {.k = x->kernels, .x = n->in[0], .v = view_of(n->in[0], ((const reduce_attr *)n->attr)->axis),
-                    .out = n->out[0]->data, .partial = x->workspace, .real_size = fig__real_size(n),
+    reduce_job j = {.k = x->kernels,
+                    .x = n->in[0],
+                    .v = view_of(n->in[0], ((const reduce_attr *)n->attr)->axis),
+                    .out = n->out[0]->data,
+                    .partial = x->workspace,
+                    .real_size = fig__real_size(n),
                     .maximum = n->op == &fig__op_reduce_max};
     j.chunk = chunk_of(j.v);
     j.n_chunks = fig__ceil_div(j.v.n, j.chunk);
@@ -102,11 +113,17 @@ static void tangent_sum(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_t
 static fig_tensor *sample_sum(fig_op_sampler *s, int variant) {
     static const int axes[] = {0, 1, 2, FIG_ALL_AXES};
     fig_graph *g = fig_sample_graph(s);
-    if (variant == 4) return fig_sum(g, fig_square(g, fig_sample_input(s, -1, 1, 2, 300, 2)), 0); /* more than one chunk */
+    if (variant == 4)
+        return fig_sum(g, fig_square(g, fig_sample_input(s, -1, 1, 2, 300, 2)), 0); /* more than one chunk */
     return variant < 4 ? fig_sum(g, fig_square(g, fig_sample_input(s, -1, 1, 3, 3, 2, 4)), axes[variant]) : NULL;
 }
-const fig_op fig__op_sum = {.name = "sum", .infer = infer_reduce, .forward = forward_reduce, .backward = backward_sum,
-                            .tangent = tangent_sum, .workspace = workspace_reduce, .sample = sample_sum};
+const fig_op fig__op_sum = {.name = "sum",
+                            .infer = infer_reduce,
+                            .forward = forward_reduce,
+                            .backward = backward_sum,
+                            .tangent = tangent_sum,
+                            .workspace = workspace_reduce,
+                            .sample = sample_sum};
 fig_tensor *fig_sum(fig_graph *g, fig_tensor *x, int axis) { return reduce(g, &fig__op_sum, x, axis); }
 
 /* The divisor follows run-time extents: it is the sum of ones over the same axis. */
@@ -125,8 +142,12 @@ static fig_tensor *sample_max(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
     return variant < 3 ? fig_reduce_max(g, fig_sample_input(s, -1, 1, 3, 3, 2, 4), variant) : NULL;
 }
-const fig_op fig__op_reduce_max = {.name = "reduce_max", .infer = infer_reduce, .forward = forward_reduce, .backward = backward_max,
-                                   .workspace = workspace_reduce, .sample = sample_max};
+const fig_op fig__op_reduce_max = {.name = "reduce_max",
+                                   .infer = infer_reduce,
+                                   .forward = forward_reduce,
+                                   .backward = backward_max,
+                                   .workspace = workspace_reduce,
+                                   .sample = sample_max};
 fig_tensor *fig_reduce_max(fig_graph *g, fig_tensor *x, int axis) { return reduce(g, &fig__op_reduce_max, x, axis); }
 
 /* --- the gradient of broadcasting -------------------------------------------------------------------------------*/

@@ -12,9 +12,9 @@ static fig_status infer_like(fig_node *n) {
 typedef struct copy_job {
     const fig_exec *x;
     const fig_tensor *in;
-    char *out;             /* row-major, of in's extents */
+    char *out; /* row-major, of in's extents */
     size_t esize, n_planes;
-    int axis;              /* the axis with stride 1 when it is not the last: planes (axis, last) are transposed */
+    int axis; /* the axis with stride 1 when it is not the last: planes (axis, last) are transposed */
 } copy_job;
 
 /* Offset of the i-th combination of all axes but `skip` and the last; out_offset is the same in the output. */
@@ -50,7 +50,8 @@ static void copy_tile(void *arg, size_t plane, int thread) {
     const char *x = (const char *)t->data + from * j->esize;
     char *y = j->out + to * j->esize;
     if (j->axis >= 0)
-        j->x->kernels->transpose(t->shape[last], t->shape[j->axis], y, out_stride_of(t, j->axis), x, t->stride[last], j->esize);
+        j->x->kernels->transpose(t->shape[last], t->shape[j->axis], y, out_stride_of(t, j->axis), x, t->stride[last],
+                                 j->esize);
     else if (t->stride[last] == 1 || t->shape[last] == 1)
         memcpy(y, x, t->shape[last] * j->esize);
     else
@@ -72,8 +73,10 @@ static void copy_strided(const fig_exec *x, char *out, const fig_tensor *in) {
             if (in->stride[d] == 1 && in->shape[d] > 1) j.axis = d;
     for (int d = 0; d < last; d++)
         if (d != j.axis) j.n_planes *= in->shape[d];
-    if (j.axis >= 0) fig__parallel(x->ctx, j.n_planes, copy_tile, &j);
-    else fig__parallel(x->ctx, fig__ceil_div(j.n_planes, ROWS_PER_TILE), copy_tiles, &j);
+    if (j.axis >= 0)
+        fig__parallel(x->ctx, j.n_planes, copy_tile, &j);
+    else
+        fig__parallel(x->ctx, fig__ceil_div(j.n_planes, ROWS_PER_TILE), copy_tiles, &j);
 }
 
 static void forward_contiguous(const fig_exec *x, const fig_node *n) { copy_strided(x, n->out[0]->data, n->in[0]); }
@@ -88,17 +91,26 @@ static void pass_tangent(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_
 static fig_tensor *sample_contiguous(fig_op_sampler *s, int variant) {
     static const int axes[3][3] = {{2, 0, 1}, {0, 2, 1}, {1, 0, 2}};
     fig_graph *g = fig_sample_graph(s);
-    return variant < 3 ? fig_contiguous(g, fig_permute(g, fig_sample_input(s, -1, 1, 3, 2, 3, 4), axes[variant])) : NULL;
+    return variant < 3 ? fig_contiguous(g, fig_permute(g, fig_sample_input(s, -1, 1, 3, 2, 3, 4), axes[variant]))
+                       : NULL;
 }
-const fig_op fig__op_contiguous = {.name = "contiguous", .flags = FIG_OP_STRIDED, .infer = infer_like, .forward = forward_contiguous,
-                                   .backward = pass_gradient, .tangent = pass_tangent, .sample = sample_contiguous};
+const fig_op fig__op_contiguous = {.name = "contiguous",
+                                   .flags = FIG_OP_STRIDED,
+                                   .infer = infer_like,
+                                   .forward = forward_contiguous,
+                                   .backward = pass_gradient,
+                                   .tangent = pass_tangent,
+                                   .sample = sample_contiguous};
 fig_tensor *fig_contiguous(fig_graph *g, fig_tensor *x) { return fig__node1(g, &fig__op_contiguous, NULL, 0, x); }
 
 /* --- reshape ----------------------------------------------------------------------------------------------------
  * Each output axis is a constant, an axis of the input, or what is left. Or the extents of a second input. */
 typedef struct reshape_attr {
     int ndim;
-    struct { enum { CONSTANT, KEEP, REST } kind; size_t value; } axis[FIG_MAX_DIMS];
+    struct {
+        enum { CONSTANT, KEEP, REST } kind;
+        size_t value;
+    } axis[FIG_MAX_DIMS];
 } reshape_attr;
 
 static fig_status infer_reshape(fig_node *n) {
@@ -108,10 +120,14 @@ static fig_status infer_reshape(fig_node *n) {
     size_t shape[FIG_MAX_DIMS], known = 1, total = fig_numel(x);
     int rest = -1, ndim = n->n_in > 1 ? n->in[1]->ndim : a->ndim;
     for (int i = 0; i < ndim; i++) {
-        if (n->n_in > 1) shape[i] = n->in[1]->shape[i];
-        else if (a->axis[i].kind == CONSTANT) shape[i] = a->axis[i].value;
-        else if (a->axis[i].kind == KEEP) shape[i] = x->shape[a->axis[i].value];
-        else shape[rest = i] = 1;
+        if (n->n_in > 1)
+            shape[i] = n->in[1]->shape[i];
+        else if (a->axis[i].kind == CONSTANT)
+            shape[i] = a->axis[i].value;
+        else if (a->axis[i].kind == KEEP)
+            shape[i] = x->shape[a->axis[i].value];
+        else
+            shape[rest = i] = 1;
         known *= shape[i];
     }
     if (rest >= 0 && known && total % known == 0) shape[rest] = total / known, known = total;
@@ -132,8 +148,13 @@ static fig_tensor *sample_reshape(fig_op_sampler *s, int variant) {
     fig_tensor *x = variant < 2 ? fig_sample_input(s, -1, 1, 3, 2, 3, 4) : NULL;
     return variant == 0 ? fig_reshape(g, x, 2, (int64_t[]){0, -1}) : variant == 1 ? fig__rows(g, x) : NULL;
 }
-const fig_op fig__op_reshape = {.name = "reshape", .flags = FIG_OP_VIEW, .infer = infer_reshape, .backward = backward_reshape,
-                                .tangent = tangent_reshape, .sample = sample_reshape, .shape_only = 2};
+const fig_op fig__op_reshape = {.name = "reshape",
+                                .flags = FIG_OP_VIEW,
+                                .infer = infer_reshape,
+                                .backward = backward_reshape,
+                                .tangent = tangent_reshape,
+                                .sample = sample_reshape,
+                                .shape_only = 2};
 
 static fig_tensor *dense(fig_graph *g, fig_tensor *x) { return x && !fig_is_contiguous(x) ? fig_contiguous(g, x) : x; }
 
@@ -141,7 +162,8 @@ fig_tensor *fig_reshape(fig_graph *g, fig_tensor *x, int ndim, const int64_t *sh
     reshape_attr a = {.ndim = ndim};
     if (ndim < 1 || ndim > FIG_MAX_DIMS) return fig_graph_fail(g, FIG_ERR_SHAPE, "reshape to %d axes", ndim), NULL;
     for (int i = 0; i < ndim; i++) {
-        if (shape[i] == 0 && i >= fig_ndim(x)) return fig_graph_fail(g, FIG_ERR_SHAPE, "reshape: no axis %d to keep", i), NULL;
+        if (shape[i] == 0 && i >= fig_ndim(x))
+            return fig_graph_fail(g, FIG_ERR_SHAPE, "reshape: no axis %d to keep", i), NULL;
         a.axis[i].kind = shape[i] == 0 ? KEEP : shape[i] < 0 ? REST : CONSTANT;
         a.axis[i].value = shape[i] == 0 ? (size_t)i : shape[i] < 0 ? 0 : (size_t)shape[i];
     }
@@ -158,7 +180,9 @@ fig_tensor *fig__rows(fig_graph *g, fig_tensor *x) {
 
 /* --- permute ----------------------------------------------------------------------------------------------------*/
 
-typedef struct permute_attr { int axes[FIG_MAX_DIMS]; } permute_attr;
+typedef struct permute_attr {
+    int axes[FIG_MAX_DIMS];
+} permute_attr;
 
 static fig_status infer_permute(fig_node *n) {
     const permute_attr *a = n->attr;
@@ -169,7 +193,8 @@ static fig_status infer_permute(fig_node *n) {
     out->ndim = x->ndim;
     out->offset = x->offset;
     for (int i = 0; i < x->ndim; i++) {
-        if (a->axes[i] < 0 || a->axes[i] >= x->ndim || seen >> a->axes[i] & 1) return fig_node_fail(n, "not a permutation of the axes");
+        if (a->axes[i] < 0 || a->axes[i] >= x->ndim || seen >> a->axes[i] & 1)
+            return fig_node_fail(n, "not a permutation of the axes");
         seen |= 1u << a->axes[i];
         out->shape[i] = x->shape[a->axes[i]];
         out->stride[i] = x->stride[a->axes[i]];
@@ -187,10 +212,15 @@ static void tangent_permute(fig_graph *g, fig_node *n, fig_tensor *const *tin, f
 }
 static fig_tensor *sample_permute(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
-    return variant ? NULL : fig_square(g, fig_permute(g, fig_sample_input(s, -1, 1, 4, 2, 3, 4, 2), (int[]){3, 1, 0, 2}));
+    return variant ? NULL
+                   : fig_square(g, fig_permute(g, fig_sample_input(s, -1, 1, 4, 2, 3, 4, 2), (int[]){3, 1, 0, 2}));
 }
-const fig_op fig__op_permute = {.name = "permute", .flags = FIG_OP_VIEW | FIG_OP_STRIDED, .infer = infer_permute,
-                                .backward = backward_permute, .tangent = tangent_permute, .sample = sample_permute};
+const fig_op fig__op_permute = {.name = "permute",
+                                .flags = FIG_OP_VIEW | FIG_OP_STRIDED,
+                                .infer = infer_permute,
+                                .backward = backward_permute,
+                                .tangent = tangent_permute,
+                                .sample = sample_permute};
 fig_tensor *fig_permute(fig_graph *g, fig_tensor *x, const int *axes) {
     permute_attr a = {{0}};
     for (int i = 0; i < fig_ndim(x); i++) a.axes[i] = axes[i];
@@ -207,7 +237,11 @@ fig_tensor *fig_transpose(fig_graph *g, fig_tensor *x, int axis_a, int axis_b) {
 
 /* --- slice and split --------------------------------------------------------------------------------------------*/
 
-typedef struct slice_attr { int axis; int64_t start; size_t length; } slice_attr;
+typedef struct slice_attr {
+    int axis;
+    int64_t start;
+    size_t length;
+} slice_attr;
 
 static fig_status infer_slice(fig_node *n) {
     const slice_attr *a = n->attr;
@@ -216,7 +250,8 @@ static fig_status infer_slice(fig_node *n) {
     if (a->axis < 0 || a->axis >= x->ndim) return fig_node_fail(n, "there is no axis %d", a->axis);
     size_t extent = x->shape[a->axis], start = a->start < 0 ? extent - (size_t)-a->start : (size_t)a->start;
     size_t length = a->length ? a->length : extent - start;
-    if (start >= extent || length > extent - start) return fig_node_fail(n, "elements %zu to %zu of an axis of %zu", start, start + length, extent);
+    if (start >= extent || length > extent - start)
+        return fig_node_fail(n, "elements %zu to %zu of an axis of %zu", start, start + length, extent);
     out->dtype = x->dtype;
     out->ndim = x->ndim;
     out->offset = x->offset + start * x->stride[a->axis];
@@ -239,17 +274,26 @@ static fig_tensor *sample_slice(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
     if (variant > 2) return NULL;
     fig_tensor *x = fig_sample_input(s, -1, 1, 3, 3, 5, 4);
-    return variant == 0 ? fig_slice(g, x, 1, 1, 3) : variant == 1 ? fig_slice(g, x, 0, -1, 1) : fig_slice(g, x, 2, 2, 0);
+    return variant == 0   ? fig_slice(g, x, 1, 1, 3)
+           : variant == 1 ? fig_slice(g, x, 0, -1, 1)
+                          : fig_slice(g, x, 2, 2, 0);
 }
-const fig_op fig__op_slice = {.name = "slice", .flags = FIG_OP_VIEW | FIG_OP_STRIDED, .infer = infer_slice, .backward = backward_slice,
-                              .tangent = tangent_slice, .sample = sample_slice};
+const fig_op fig__op_slice = {.name = "slice",
+                              .flags = FIG_OP_VIEW | FIG_OP_STRIDED,
+                              .infer = infer_slice,
+                              .backward = backward_slice,
+                              .tangent = tangent_slice,
+                              .sample = sample_slice};
 fig_tensor *fig_slice(fig_graph *g, fig_tensor *x, int axis, int64_t start, size_t length) {
     slice_attr a = {x ? fig__axis(x, axis) : 0, start, length};
     return fig__node1(g, &fig__op_slice, &a, sizeof a, x);
 }
 
 #define MAX_PARTS 8
-typedef struct split_attr { int axis, n; size_t size[MAX_PARTS]; } split_attr;
+typedef struct split_attr {
+    int axis, n;
+    size_t size[MAX_PARTS];
+} split_attr;
 
 static fig_status infer_split(fig_node *n) {
     const split_attr *a = n->attr;
@@ -266,7 +310,8 @@ static fig_status infer_split(fig_node *n) {
         out->shape[a->axis] = a->size[i];
         start += a->size[i];
     }
-    return start == x->shape[a->axis] ? FIG_OK : fig_node_fail(n, "parts add up to %zu of %zu", start, x->shape[a->axis]);
+    return start == x->shape[a->axis] ? FIG_OK
+                                      : fig_node_fail(n, "parts add up to %zu of %zu", start, x->shape[a->axis]);
 }
 static void backward_split(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig_tensor **din) {
     const split_attr *a = n->attr;
@@ -281,15 +326,21 @@ static void tangent_split(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig
 static fig_tensor *sample_split(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
     fig_tensor *parts[3];
-    if (variant > 1 || !fig_split(g, fig_sample_input(s, -1, 1, 3, 2, 3, 6), 2, 3, (size_t[]){2, 2, 2}, parts)) return NULL;
+    if (variant > 1 || !fig_split(g, fig_sample_input(s, -1, 1, 3, 2, 3, 6), 2, 3, (size_t[]){2, 2, 2}, parts))
+        return NULL;
     return variant ? fig_square(g, parts[1]) : fig_mul(g, parts[0], parts[2]);
 }
-const fig_op fig__op_split = {.name = "split", .flags = FIG_OP_VIEW | FIG_OP_STRIDED, .infer = infer_split, .backward = backward_split,
-                              .tangent = tangent_split, .sample = sample_split};
+const fig_op fig__op_split = {.name = "split",
+                              .flags = FIG_OP_VIEW | FIG_OP_STRIDED,
+                              .infer = infer_split,
+                              .backward = backward_split,
+                              .tangent = tangent_split,
+                              .sample = sample_split};
 bool fig_split(fig_graph *g, fig_tensor *x, int axis, int n, const size_t *sizes, fig_tensor **out) {
     split_attr a = {x ? fig__axis(x, axis) : 0, n, {0}};
     for (int i = 0; i < n; i++) out[i] = NULL;
-    if (n < 1 || n > MAX_PARTS) return fig_graph_fail(g, FIG_ERR_ARG, "split into %d parts; at most %d", n, MAX_PARTS), false;
+    if (n < 1 || n > MAX_PARTS)
+        return fig_graph_fail(g, FIG_ERR_ARG, "split into %d parts; at most %d", n, MAX_PARTS), false;
     memcpy(a.size, sizes, sizeof *sizes * (size_t)n);
     fig_node *node = fig_node_new(g, &fig__op_split, &a, sizeof a, &x, 1, n, 0);
     for (int i = 0; node && i < n; i++) out[i] = node->out[i];
@@ -325,8 +376,12 @@ static fig_tensor *sample_broadcast(fig_op_sampler *s, int variant) {
     fig_tensor *like = variant ? NULL : fig_sample_const(s, 0, 1, 3, 2, 3, 4);
     return variant ? NULL : fig_square(g, fig_broadcast_like(g, fig_sample_input(s, -1, 1, 2, 3, 1), like));
 }
-const fig_op fig__op_broadcast = {.name = "broadcast", .flags = FIG_OP_VIEW | FIG_OP_STRIDED, .infer = infer_broadcast,
-                                  .backward = backward_broadcast, .tangent = tangent_broadcast, .sample = sample_broadcast,
+const fig_op fig__op_broadcast = {.name = "broadcast",
+                                  .flags = FIG_OP_VIEW | FIG_OP_STRIDED,
+                                  .infer = infer_broadcast,
+                                  .backward = backward_broadcast,
+                                  .tangent = tangent_broadcast,
+                                  .sample = sample_broadcast,
                                   .shape_only = 2};
 fig_tensor *fig_broadcast_like(fig_graph *g, fig_tensor *x, fig_tensor *like) {
     bool same = x && like && x->ndim == like->ndim;
@@ -353,7 +408,11 @@ static fig_status infer_concat(fig_node *n) {
     return FIG_OK;
 }
 /* Rows: all axes before `axis` in one; each input gives one run of elements per row. */
-typedef struct concat_job { const fig_node *n; size_t inner, row_elems, rows; int axis; } concat_job;
+typedef struct concat_job {
+    const fig_node *n;
+    size_t inner, row_elems, rows;
+    int axis;
+} concat_job;
 static void concat_tile(void *arg, size_t tile, int thread) {
     (void)thread;
     const concat_job *j = arg;
@@ -392,8 +451,12 @@ static fig_tensor *sample_concat(fig_op_sampler *s, int variant) {
     fig_tensor *x[2] = {fig_sample_input(s, -1, 1, 3, 2, 2, 4), fig_sample_input(s, -1, 1, 3, 2, 2, 4)};
     return fig_square(fig_sample_graph(s), fig_concat(fig_sample_graph(s), x, 2, variant));
 }
-const fig_op fig__op_concat = {.name = "concat", .infer = infer_concat, .forward = forward_concat, .backward = backward_concat,
-                               .tangent = tangent_concat, .sample = sample_concat};
+const fig_op fig__op_concat = {.name = "concat",
+                               .infer = infer_concat,
+                               .forward = forward_concat,
+                               .backward = backward_concat,
+                               .tangent = tangent_concat,
+                               .sample = sample_concat};
 fig_tensor *fig_concat(fig_graph *g, fig_tensor *const *x, int n, int axis) {
     if (n < 1 || !x[0]) return NULL;
     axis = fig__axis(x[0], axis);
@@ -422,15 +485,22 @@ static fig_status infer_pad(fig_node *n) {
     fig_set_shape(n->out[0], n->in[0]->dtype, n->in[0]->ndim, shape);
     return FIG_OK;
 }
-typedef struct pad_job { const fig_node *n; size_t lead, have, want; unsigned char unit[8]; } pad_job;
+typedef struct pad_job {
+    const fig_node *n;
+    size_t lead, have, want;
+    unsigned char unit[8];
+} pad_job;
 
 /* The padding value as one element of the tensor's type. */
 static void make_unit(const figk_table *k, fig_dtype dtype, double value, void *unit) {
     float narrow = (float)value;
     int32_t whole = (int32_t)value;
-    if (dtype == FIG_F64) memcpy(unit, &value, sizeof value);
-    else if (dtype == FIG_I32) memcpy(unit, &whole, sizeof whole);
-    else k->store(1, unit, dtype, 1, &narrow);
+    if (dtype == FIG_F64)
+        memcpy(unit, &value, sizeof value);
+    else if (dtype == FIG_I32)
+        memcpy(unit, &whole, sizeof whole);
+    else
+        k->store(1, unit, dtype, 1, &narrow);
 }
 static void fill_run(const pad_job *j, char *y, size_t n) {
     size_t esize = fig_dtype_size(j->n->out[0]->dtype);
@@ -464,14 +534,20 @@ static void backward_pad(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig
 static void tangent_pad(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
     pad_attr a = *(const pad_attr *)n->attr;
     a.value = 0;
-    tout[0] = n->n_in > 1 ? fig__node2(g, n->op, &a, sizeof a, tin[0], n->in[1]) : fig__node1(g, n->op, &a, sizeof a, tin[0]);
+    tout[0] =
+        n->n_in > 1 ? fig__node2(g, n->op, &a, sizeof a, tin[0], n->in[1]) : fig__node1(g, n->op, &a, sizeof a, tin[0]);
 }
 static fig_tensor *sample_pad(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
     return variant < 3 ? fig_square(g, fig_pad(g, fig_sample_input(s, -1, 1, 3, 2, 3, 4), variant, 1, 2, 0.5)) : NULL;
 }
-const fig_op fig__op_pad = {.name = "pad", .infer = infer_pad, .forward = forward_pad, .backward = backward_pad, .tangent = tangent_pad,
-                            .sample = sample_pad, .shape_only = 2};
+const fig_op fig__op_pad = {.name = "pad",
+                            .infer = infer_pad,
+                            .forward = forward_pad,
+                            .backward = backward_pad,
+                            .tangent = tangent_pad,
+                            .sample = sample_pad,
+                            .shape_only = 2};
 fig_tensor *fig_pad(fig_graph *g, fig_tensor *x, int axis, size_t before, size_t after, double value) {
     pad_attr a = {.axis = x ? fig__axis(x, axis) : 0, .before = before, .after = after, .value = value};
     return fig__node1(g, &fig__op_pad, &a, sizeof a, x);
@@ -496,15 +572,23 @@ static fig_status infer_alias(fig_node *n) {
     memcpy(out->stride, x->stride, sizeof out->stride);
     return FIG_OK;
 }
-static void backward_stop(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig_tensor **din) { (void)g, (void)n, (void)dout, (void)din; }
-static void tangent_stop(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) { (void)g, (void)n, (void)tin, (void)tout; }
+static void backward_stop(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig_tensor **din) {
+    (void)g, (void)n, (void)dout, (void)din;
+}
+static void tangent_stop(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
+    (void)g, (void)n, (void)tin, (void)tout;
+}
 static fig_tensor *sample_stop(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
     fig_tensor *c = variant ? NULL : fig_sample_const(s, -1, 1, 2, 3, 4);
     return variant ? NULL : fig_mul(g, fig_stop_gradient(g, c), fig_sample_input(s, -1, 1, 2, 3, 4));
 }
-const fig_op fig__op_stop_gradient = {.name = "stop_gradient", .flags = FIG_OP_VIEW | FIG_OP_STRIDED, .infer = infer_alias,
-                                      .backward = backward_stop, .tangent = tangent_stop, .sample = sample_stop};
+const fig_op fig__op_stop_gradient = {.name = "stop_gradient",
+                                      .flags = FIG_OP_VIEW | FIG_OP_STRIDED,
+                                      .infer = infer_alias,
+                                      .backward = backward_stop,
+                                      .tangent = tangent_stop,
+                                      .sample = sample_stop};
 fig_tensor *fig_stop_gradient(fig_graph *g, fig_tensor *x) { return fig__node1(g, &fig__op_stop_gradient, NULL, 0, x); }
 
 static void backward_through(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig_tensor **din) {
@@ -521,8 +605,12 @@ static fig_tensor *sample_through(fig_op_sampler *s, int variant) {
     fig_tensor *x = variant ? NULL : fig_sample_input(s, -1, 1, 2, 3, 4);
     return variant ? NULL : fig_square(g, fig_straight_through(g, fig_scale(g, x, 1), x));
 }
-const fig_op fig__op_straight_through = {.name = "straight_through", .flags = FIG_OP_VIEW | FIG_OP_STRIDED, .infer = infer_alias,
-                                         .backward = backward_through, .tangent = tangent_through, .sample = sample_through};
+const fig_op fig__op_straight_through = {.name = "straight_through",
+                                         .flags = FIG_OP_VIEW | FIG_OP_STRIDED,
+                                         .infer = infer_alias,
+                                         .backward = backward_through,
+                                         .tangent = tangent_through,
+                                         .sample = sample_through};
 fig_tensor *fig_straight_through(fig_graph *g, fig_tensor *value, fig_tensor *x) {
     return fig__node2(g, &fig__op_straight_through, NULL, 0, value, x);
 }

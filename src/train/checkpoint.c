@@ -1,8 +1,7 @@
-/* train/checkpoint.c: out/checkpoints/step-000250/ holds state.safetensors (masters, moments, state without gradient) and
- * state.json (step, counters, settings). A checkpoint appears as a whole folder or not at all. Randomness and the place in
- * the data are functions of the step, so the step is all there is to keep of them. */
+/* train/checkpoint.c: out/checkpoints/step-000250/ holds state.safetensors (masters, moments, state without gradient)
+ * and state.json (step, counters, settings). A checkpoint appears as a whole folder or not at all. Randomness and the
+ * place in the data are functions of the step, so the step is all there is to keep of them. */
 #include <math.h>
-#include <stdlib.h>
 #include "files/safetensors.h"
 #include "train/train.h"
 
@@ -11,9 +10,10 @@
 
 /* --- what must agree for a run to go on -------------------------------------------------------------------------*/
 
-static const char *const may_differ[] = {"out", "resume", "force", "max_iters", "minutes", "eval_interval", "eval_iters", "patience", "log_interval",
-                                         "checkpoint_interval", "keep_checkpoints", "save_dtype", "sample_tokens", "sample_count", "sample_prompt",
-                                         "sample_temp"};
+static const char *const may_differ[] = {
+    "out",           "resume",       "force",         "max_iters",           "minutes",          "eval_interval",
+    "eval_iters",    "patience",     "log_interval",  "checkpoint_interval", "keep_checkpoints", "save_dtype",
+    "sample_tokens", "sample_count", "sample_prompt", "sample_temp"};
 
 static fig__json *settings_of(const fig_trainer *t) {
     fig__json *all = fig__model_settings(t->model);
@@ -48,8 +48,10 @@ static fig_status compare_settings(fig_trainer *t, const char *path, const fig__
         status = write_text(value, &a);
         if (!status) status = write_text(fig__json_get(saved, key), &b);
         if (!status && strcmp(fig__buf_str(&a), fig__buf_str(&b)))
-            status = FIG_FAIL(t->ctx, FIG_ERR_ARG, "%s: %s was %s there and is %s now; resume with the same settings or choose another --out", path, key,
-                              fig__buf_str(&b), fig__buf_str(&a));
+            status =
+                FIG_FAIL(t->ctx, FIG_ERR_ARG,
+                         "%s: %s was %s there and is %s now; resume with the same settings or choose another --out",
+                         path, key, fig__buf_str(&b), fig__buf_str(&a));
     }
     fig__buf_deinit(&a);
     fig__buf_deinit(&b);
@@ -59,7 +61,10 @@ static fig_status compare_settings(fig_trainer *t, const char *path, const fig__
 
 /* --- tensors ----------------------------------------------------------------------------------------------------*/
 
-typedef struct flat_list { fig__flat data[8]; size_t n; } flat_list;
+typedef struct flat_list {
+    fig__flat data[8];
+    size_t n;
+} flat_list;
 
 static flat_list flats_of(const fig_trainer *t) {
     flat_list l;
@@ -67,7 +72,9 @@ static flat_list flats_of(const fig_trainer *t) {
     return l;
 }
 
-static void tensor_name(char *out, size_t size, const char *what, const fig_param_info *p) { snprintf(out, size, "%s/%s", what, p->path); }
+static void tensor_name(char *out, size_t size, const char *what, const fig_param_info *p) {
+    snprintf(out, size, "%s/%s", what, p->path);
+}
 
 static fig_status write_tensors(fig_trainer *t, const char *path) {
     char name[512];
@@ -83,10 +90,13 @@ static fig_status write_tensors(fig_trainer *t, const char *path) {
                 if (k && !p.trainable) continue;
                 tensor_name(name, sizeof name, k ? l.data[k - 1].name : "param", &p);
                 const float *data = k ? l.data[k - 1].data + p.flat_offset : p.data;
-                status = pass ? fig__st_writer_data(w, data, p.numel * sizeof(float)) : fig__st_writer_declare(w, name, FIG_F32, p.ndim, p.shape);
+                status = pass ? fig__st_writer_data(w, data, p.numel * sizeof(float))
+                              : fig__st_writer_declare(w, name, FIG_F32, p.ndim, p.shape);
             }
-    if (status) fig__st_writer_abort(w);
-    else status = fig__st_writer_commit(w);
+    if (status)
+        fig__st_writer_abort(w);
+    else
+        status = fig__st_writer_commit(w);
     return status;
 }
 
@@ -103,9 +113,11 @@ static fig_status read_tensors(fig_trainer *t, const char *path) {
             if (k && !p.trainable) continue;
             tensor_name(name, sizeof name, k ? l.data[k - 1].name : "param", &p);
             status = fig__weights_need(w, name, p.ndim, p.shape, &x);
-            if (!status && x->dtype != FIG_F32) status = FIG_FAIL(t->ctx, FIG_ERR_FORMAT, "%s: %s is not float32", path, name);
+            if (!status && x->dtype != FIG_F32)
+                status = FIG_FAIL(t->ctx, FIG_ERR_FORMAT, "%s: %s is not float32", path, name);
             if (!status) status = fig__weights_check_finite(w, x);
-            if (!status) memcpy(k ? (void *)(l.data[k - 1].data + p.flat_offset) : p.data, x->data, p.numel * sizeof(float));
+            if (!status)
+                memcpy(k ? (void *)(l.data[k - 1].data + p.flat_offset) : p.data, x->data, p.numel * sizeof(float));
         }
     fig__weights_close(w);
     if (!status) fig_params_sync(t->params);
@@ -117,12 +129,25 @@ static fig_status read_tensors(fig_trainer *t, const char *path) {
 static fig__json *state_json(const fig_trainer *t) {
     const fig__progress *p = &t->p;
     fig__json *j = fig__json_new_object();
-    const struct { const char *key; int64_t value; } ints[] = {
-        {"version", VERSION}, {"iter", p->iter}, {"max_iters", t->o.max_iters}, {"num_tokens", (int64_t)p->n_tokens},
-        {"skipped", (int64_t)p->n_skipped}, {"best_iter", p->best_iter}, {"evals_without_best", p->evals_without_best},
-        {"log_bytes", (int64_t)p->log_bytes}};
-    const struct { const char *key; double value; } reals[] = {
-        {"loss", p->loss}, {"val_loss", p->val_loss}, {"val_bpb", p->val_bpb}, {"best_val_loss", p->best_val_loss}, {"seconds", p->seconds}};
+    const struct {
+        const char *key;
+        int64_t value;
+    } ints[] = {{"version", VERSION},
+                {"iter", p->iter},
+                {"max_iters", t->o.max_iters},
+                {"num_tokens", (int64_t)p->n_tokens},
+                {"skipped", (int64_t)p->n_skipped},
+                {"best_iter", p->best_iter},
+                {"evals_without_best", p->evals_without_best},
+                {"log_bytes", (int64_t)p->log_bytes}};
+    const struct {
+        const char *key;
+        double value;
+    } reals[] = {{"loss", p->loss},
+                 {"val_loss", p->val_loss},
+                 {"val_bpb", p->val_bpb},
+                 {"best_val_loss", p->best_val_loss},
+                 {"seconds", p->seconds}};
     for (size_t i = 0; i < FIG_COUNT(ints); i++) fig__json_put(j, ints[i].key, fig__json_new_int(ints[i].value));
     for (size_t i = 0; i < FIG_COUNT(reals); i++) fig__json_put(j, reals[i].key, fig__json_new_real(reals[i].value));
     fig__json_put(j, "settings", settings_of(t));
@@ -131,13 +156,15 @@ static fig__json *state_json(const fig_trainer *t) {
 
 /* Text keeps 9 digits; numbers that decide (the best loss so far) are kept as their bits too. */
 static void put_bits(fig__json *j, const char *key, double v) {
-    char text[32];
-    snprintf(text, sizeof text, "%a", v);
-    fig__json_put(j, key, fig__json_new_str(text));
+    int64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    fig__json_put(j, key, fig__json_new_int(bits));
 }
 static double get_bits(const fig__json *j, const char *key) {
-    const char *text = fig__json_str(fig__json_get(j, key), "nan");
-    return strtod(text, NULL); /* hexadecimal: the same in every locale but for the point, which setlocale is never asked to change */
+    int64_t bits = fig__json_int(fig__json_get(j, key), 0);
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
 }
 
 static fig_status read_state(fig_trainer *t, const char *path) {
@@ -146,16 +173,21 @@ static fig_status read_state(fig_trainer *t, const char *path) {
     int64_t version = fig__json_int(fig__json_get(j, "version"), -1);
     fig_status status = FIG_OK;
     if (version != VERSION)
-        status = FIG_FAIL(t->ctx, FIG_ERR_FORMAT, "%s: a checkpoint of version %lld; this figment reads version %d", path, (long long)version, VERSION);
+        status = FIG_FAIL(t->ctx, FIG_ERR_FORMAT, "%s: a checkpoint of version %lld; this figment reads version %d",
+                          path, (long long)version, VERSION);
     if (!status) status = compare_settings(t, path, fig__json_get(j, "settings"));
     if (!status)
-        t->p = (fig__progress){.iter = fig__json_int(fig__json_get(j, "iter"), 0), .n_tokens = (uint64_t)fig__json_int(fig__json_get(j, "num_tokens"), 0),
+        t->p = (fig__progress){.iter = fig__json_int(fig__json_get(j, "iter"), 0),
+                               .n_tokens = (uint64_t)fig__json_int(fig__json_get(j, "num_tokens"), 0),
                                .n_skipped = (uint64_t)fig__json_int(fig__json_get(j, "skipped"), 0),
                                .best_iter = fig__json_int(fig__json_get(j, "best_iter"), -1),
                                .evals_without_best = fig__json_int(fig__json_get(j, "evals_without_best"), 0),
                                .log_bytes = (uint64_t)fig__json_int(fig__json_get(j, "log_bytes"), 0),
-                               .max_iters = fig__json_int(fig__json_get(j, "max_iters"), 0), .best_val_loss = get_bits(j, "best_val_loss_bits"),
-                               .loss = get_bits(j, "loss_bits"), .val_loss = get_bits(j, "val_loss_bits"), .val_bpb = get_bits(j, "val_bpb_bits"),
+                               .max_iters = fig__json_int(fig__json_get(j, "max_iters"), 0),
+                               .best_val_loss = get_bits(j, "best_val_loss_bits"),
+                               .loss = get_bits(j, "loss_bits"),
+                               .val_loss = get_bits(j, "val_loss_bits"),
+                               .val_bpb = get_bits(j, "val_bpb_bits"),
                                .seconds = fig__json_real(fig__json_get(j, "seconds"), 0)};
     fig__json_free(j);
     return status;

@@ -1,9 +1,12 @@
-/* train/evaluate.c: loss on the held-out split: windows one behind the other over the whole of it, or as many as asked for
- * spread evenly. Sums in double and in order, so that the figure depends on the weights alone. */
+/* train/evaluate.c: loss on the held-out split: windows one behind the other over the whole of it, or as many as asked
+ * for spread evenly. Sums in double and in order, so that the figure depends on the weights alone. */
 #include <math.h>
 #include "train/train.h"
 
-typedef struct sums { double nats; uint64_t tokens; } sums;
+typedef struct sums {
+    double nats;
+    uint64_t tokens;
+} sums;
 
 static fig_status add_batch(fig_trainer *t, const fig_batch_spec *spec, uint64_t first, size_t rows, sums *s) {
     fig__network *n = &t->eval;
@@ -27,7 +30,8 @@ fig_status fig__evaluate(fig_trainer *t, double *loss, double *bpb) {
     const fig_split_info *split = &fig_dataset_get_info(t->data)->split[FIG_SPLIT_VAL];
     fig_batch_spec spec = {FIG_SPLIT_VAL, FIG_SAMPLER_SEQUENTIAL, (int)t->o.block_size, 0};
     uint64_t n = fig_dataset_n_windows(t->data, &spec), batch = (uint64_t)t->o.batch_size;
-    uint64_t n_batches = (n + batch - 1) / batch, take = t->o.eval_iters ? FIG_MIN(n_batches, (uint64_t)t->o.eval_iters) : n_batches;
+    uint64_t n_batches = (n + batch - 1) / batch,
+             take = t->o.eval_iters ? FIG_MIN(n_batches, (uint64_t)t->o.eval_iters) : n_batches;
     sums s = {0};
     *loss = *bpb = NAN;
     if (!n) return FIG_OK;

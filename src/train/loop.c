@@ -7,7 +7,12 @@
 
 /* --- one step ---------------------------------------------------------------------------------------------------*/
 
-typedef struct add_job { float *y; const float *x; size_t n; const figk_table *k; } add_job;
+typedef struct add_job {
+    float *y;
+    const float *x;
+    size_t n;
+    const figk_table *k;
+} add_job;
 #define ADD_TILE 65536
 static void add_tile(void *arg, size_t i, int thread) {
     (void)thread;
@@ -19,8 +24,9 @@ static void add_block(fig_trainer *t, float *y, const float *x, size_t n) {
     fig__parallel(t->ctx, fig__ceil_div(n, ADD_TILE), add_tile, &j);
 }
 
-/* The gradient of a batch is a binary tree over its micro-batches, whatever runs them: like counting, a finished subtree
- * waits at its level for its sibling. grads holds micro-batch i on entry and, after the last one, the whole sum. */
+/* The gradient of a batch is a binary tree over its micro-batches, whatever runs them: like counting, a finished
+ * subtree waits at its level for its sibling. grads holds micro-batch i on entry and, after the last one, the whole
+ * sum. */
 static void tree_add(fig_trainer *t, int64_t i, bool last) {
     size_t n;
     float *grads = fig_params_grads(t->params, &n);
@@ -38,7 +44,7 @@ static void tree_add(fig_trainer *t, int64_t i, bool last) {
 
 static fig_status read_batch(fig_trainer *t, float *count) {
     int rows = (int)t->o.batch_size, total = rows * (int)t->o.grad_accum;
-    fig_batch_spec spec = {FIG_SPLIT_TRAIN, FIG_SAMPLER_RANDOM, (int)t->o.block_size, (uint64_t)t->o.seed};
+    fig_batch_spec spec = {FIG_SPLIT_TRAIN, FIG_SAMPLER_EPOCH, (int)t->o.block_size, (uint64_t)t->o.seed};
     uint64_t first = (uint64_t)t->p.iter * (uint64_t)total;
     size_t n = (size_t)total * (size_t)t->o.block_size, valid = 0;
     FIG_TRY(fig_dataset_batch(t->data, &spec, first, total, t->inputs, t->targets));
@@ -56,7 +62,8 @@ static fig_status micro_batch(fig_trainer *t, int64_t i, float count, double *lo
     int32_t *positions = fig_plan_data(n->plan, n->in.positions);
     for (int64_t k = 0; k < t->o.block_size; k++) positions[k] = (int32_t)k;
     *(float *)fig_plan_data(n->plan, n->count) = count;
-    fig_run_args args = {.seed = (uint64_t)t->o.seed, .step = (uint64_t)t->p.iter,
+    fig_run_args args = {.seed = (uint64_t)t->o.seed,
+                         .step = (uint64_t)t->p.iter,
                          .sample0 = (uint64_t)(t->p.iter * t->o.grad_accum + i) * (uint64_t)t->o.batch_size};
     FIG_TRY(fig_plan_run(n->plan, &args));
     *loss += (double)*(const float *)fig_plan_data(n->plan, n->loss);
@@ -83,9 +90,10 @@ static double share_at(const fig_trainer *t) {
 static fig_status update(fig_trainer *t, double norm, int *skipped_in_a_row) {
     if (!isfinite(norm)) {
         t->p.n_skipped++;
-        FIG_CHECK(t->ctx, ++*skipped_in_a_row < MAX_SKIPPED, FIG_ERR_NONFINITE,
-                  "the gradient was not finite %d times in a row at step %lld; lower --learning_rate or try --dtype float32", MAX_SKIPPED,
-                  (long long)t->p.iter);
+        FIG_CHECK(
+            t->ctx, ++*skipped_in_a_row < MAX_SKIPPED, FIG_ERR_NONFINITE,
+            "the gradient was not finite %d times in a row at step %lld; lower --learning_rate or try --dtype float32",
+            MAX_SKIPPED, (long long)t->p.iter);
         return FIG_OK;
     }
     *skipped_in_a_row = 0;
@@ -108,20 +116,25 @@ static void emit(fig_trainer *t, fig_train_event e) {
 }
 
 static void log_number(fig_trainer *t, const char *key, double v) {
-    if (isfinite(v)) fprintf(t->log, ", \"%s\": %.9g", key, v);
-    else fprintf(t->log, ", \"%s\": null", key);
+    if (isfinite(v))
+        fprintf(t->log, ", \"%s\": %.9g", key, v);
+    else
+        fprintf(t->log, ", \"%s\": null", key);
 }
 static fig_status log_end(fig_trainer *t) {
     fprintf(t->log, ", \"num_tokens\": %llu, \"peak_rss_mb\": %llu}\n", (unsigned long long)t->p.n_tokens,
             (unsigned long long)(fig__rss_peak_bytes() >> 20));
-    FIG_CHECK(t->ctx, !fflush(t->log) && !ferror(t->log), FIG_ERR_IO, "%s/log.jsonl: writing failed; is the disk full?", t->o.out_dir);
+    FIG_CHECK(t->ctx, !fflush(t->log) && !ferror(t->log), FIG_ERR_IO, "%s/log.jsonl: writing failed; is the disk full?",
+              t->o.out_dir);
     t->p.log_bytes = (uint64_t)ftell(t->log);
     return FIG_OK;
 }
 
 static fig_status log_step(fig_trainer *t, double loss, double norm, double seconds, int64_t steps) {
-    double tokens = (double)(t->o.grad_accum * t->o.batch_size * t->o.block_size) * (double)steps, rate = tokens / fmax(seconds, 1e-9);
-    double mfu = t->peak_flops > 0 ? rate * fig__flops_per_token(t) / t->peak_flops : NAN, lr = t->o.learning_rate * share_at(t);
+    double tokens = (double)(t->o.grad_accum * t->o.batch_size * t->o.block_size) * (double)steps,
+           rate = tokens / fmax(seconds, 1e-9);
+    double mfu = t->peak_flops > 0 ? rate * fig__flops_per_token(t) / t->peak_flops : NAN,
+           lr = t->o.learning_rate * share_at(t);
     fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
     log_number(t, "loss", loss);
     log_number(t, "grad_norm", norm);
@@ -129,8 +142,14 @@ static fig_status log_step(fig_trainer *t, double loss, double norm, double seco
     log_number(t, "tok_per_sec", rate);
     log_number(t, "mfu", mfu);
     FIG_TRY(log_end(t));
-    emit(t, (fig_train_event){.kind = FIG_TRAIN_STEP, .loss = loss, .grad_norm = norm, .learning_rate = lr, .tok_per_sec = rate, .mfu = mfu,
-                              .val_loss = t->p.val_loss, .val_bpb = t->p.val_bpb});
+    emit(t, (fig_train_event){.kind = FIG_TRAIN_STEP,
+                              .loss = loss,
+                              .grad_norm = norm,
+                              .learning_rate = lr,
+                              .tok_per_sec = rate,
+                              .mfu = mfu,
+                              .val_loss = t->p.val_loss,
+                              .val_bpb = t->p.val_bpb});
     return FIG_OK;
 }
 
@@ -141,14 +160,17 @@ static fig_status open_log(fig_trainer *t) {
     FIG_TRY(fig__mkdirs(t->ctx, t->o.out_dir));
     t->log = fopen(path, t->p.iter ? "r+" : "w");
     FIG_CHECK(t->ctx, t->log, FIG_ERR_IO, "%s: cannot be written", path);
-    FIG_CHECK(t->ctx, !ftruncate(fileno(t->log), (off_t)t->p.log_bytes) && !fseek(t->log, (long)t->p.log_bytes, SEEK_SET), FIG_ERR_IO,
-              "%s: cannot be cut back", path);
+    FIG_CHECK(t->ctx,
+              !ftruncate(fileno(t->log), (off_t)t->p.log_bytes) && !fseek(t->log, (long)t->p.log_bytes, SEEK_SET),
+              FIG_ERR_IO, "%s: cannot be cut back", path);
     return FIG_OK;
 }
 
 /* --- samples ----------------------------------------------------------------------------------------------------*/
 
-typedef struct writing { fig__buf *texts; } writing;
+typedef struct writing {
+    fig__buf *texts;
+} writing;
 static bool keep_text(void *user, int64_t sample, const char *text, size_t len, bool done, const char *stop) {
     (void)done, (void)stop;
     return fig__buf_add(&((writing *)user)->texts[sample], text, len) == FIG_OK;
@@ -219,7 +241,8 @@ static fig_status evaluate(fig_trainer *t) {
         t->p.best_val_loss = t->p.val_loss;
         t->p.best_iter = t->p.iter;
     }
-    emit(t, (fig_train_event){.kind = FIG_TRAIN_EVAL, .loss = t->p.loss, .val_loss = t->p.val_loss, .val_bpb = t->p.val_bpb});
+    emit(t, (fig_train_event){
+                .kind = FIG_TRAIN_EVAL, .loss = t->p.loss, .val_loss = t->p.val_loss, .val_bpb = t->p.val_bpb});
     if (best) FIG_TRY(save_model(t));
     return sample(t);
 }
@@ -271,7 +294,8 @@ static fig_status run_steps(fig_trainer *t, bool *early) {
     while (t->p.iter < t->o.max_iters) {
         if (fig_cancelled(t->ctx)) {
             FIG_TRY(checkpoint(t));
-            return FIG_FAIL(t->ctx, FIG_ERR_CANCELLED, "interrupted at step %lld; go on with --resume", (long long)t->p.iter);
+            return FIG_FAIL(t->ctx, FIG_ERR_CANCELLED, "interrupted at step %lld; go on with --resume",
+                            (long long)t->p.iter);
         }
         double start = fig__now();
         FIG_TRY(fig__train_step(t, &t->p.loss, &norm));

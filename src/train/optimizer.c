@@ -1,5 +1,5 @@
-/* train/optimizer.c: SGD, AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024). Masters, gradients and moments
- * are flat blocks of one layout; an update is one sweep over fixed tiles of them, all parameters together. */
+/* train/optimizer.c: SGD, AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024). Masters, gradients and
+ * moments are flat blocks of one layout; an update is one sweep over fixed tiles of them, all parameters together. */
 #include <math.h>
 #include "train/train.h"
 
@@ -16,12 +16,15 @@ struct fig__optimizer {
     fig_train_options o;
     fig_param_info *info; /* trainable ones only */
     size_t n_info;
-    int *kind;            /* fig_optimizer_kind of each */
-    struct { tile *data; size_t n, cap; } tiles;
+    int *kind; /* fig_optimizer_kind of each */
+    struct {
+        tile *data;
+        size_t n, cap;
+    } tiles;
     float *grads, *first, *second, *ema; /* second: AdamW only */
     size_t n_flat;
-    double *partial;      /* of each fixed piece of the flat gradient */
-    float *work;          /* Muon: four matrices of the largest size */
+    double *partial; /* of each fixed piece of the flat gradient */
+    float *work;     /* Muon: four matrices of the largest size */
     void *gemm_workspace;
     size_t largest;
     /* of the current step */
@@ -45,14 +48,31 @@ static int kind_of(const fig_param_info *p, const fig_train_options *o) {
 
 /* --- Muon: the momentum, made orthogonal by five Newton-Schulz steps --------------------------------------------*/
 
-typedef struct matrix_sizes { size_t rows, cols; } matrix_sizes; /* rows <= cols */
+typedef struct matrix_sizes {
+    size_t rows, cols;
+} matrix_sizes; /* rows <= cols */
 static matrix_sizes wide(const fig_param_info *p) {
     return (matrix_sizes){FIG_MIN(p->shape[0], p->shape[1]), FIG_MAX(p->shape[0], p->shape[1])};
 }
 
-static figk_gemm product(size_t m, size_t n, size_t k, const float *a, const float *b, bool b_trans, float *c, double alpha, double beta) {
-    return (figk_gemm){.m = m, .n = n, .k = k, .batch = 1, .a = a, .at = FIG_F32, .lda = k, .b = b, .bt = FIG_F32, .b_trans = b_trans,
-                       .ldb = b_trans ? k : n, .c = c, .ct = FIG_F32, .ldc = n, .alpha = alpha, .beta = beta};
+static figk_gemm product(size_t m, size_t n, size_t k, const float *a, const float *b, bool b_trans, float *c,
+                         double alpha, double beta) {
+    return (figk_gemm){.m = m,
+                       .n = n,
+                       .k = k,
+                       .batch = 1,
+                       .a = a,
+                       .at = FIG_F32,
+                       .lda = k,
+                       .b = b,
+                       .bt = FIG_F32,
+                       .b_trans = b_trans,
+                       .ldb = b_trans ? k : n,
+                       .c = c,
+                       .ct = FIG_F32,
+                       .ldc = n,
+                       .alpha = alpha,
+                       .beta = beta};
 }
 
 static void multiply(fig__optimizer *opt, figk_gemm g) {
@@ -80,12 +100,14 @@ static void muon_update(fig__optimizer *opt, const fig_param_info *p) {
     float *g = opt->grads + p->flat_offset, *v = opt->first + p->flat_offset, *w = p->data;
     float *x = opt->work, *y = x + opt->largest, *a = y + opt->largest, *b = a + opt->largest;
     float mu = (float)opt->o.muon_momentum;
-    k->axpby(n, (float)opt->grad_scale, g, mu, v);      /* v = mu v + g */
+    k->axpby(n, (float)opt->grad_scale, g, mu, v); /* v = mu v + g */
     memcpy(y, v, n * sizeof *v);
-    k->axpby(n, (float)opt->grad_scale, g, mu, y);      /* Nesterov: g + mu v */
+    k->axpby(n, (float)opt->grad_scale, g, mu, y); /* Nesterov: g + mu v */
     bool turn = p->shape[0] > p->shape[1];
-    if (turn) k->transpose(p->shape[0], p->shape[1], x, p->shape[0], y, p->shape[1], sizeof(float));
-    else memcpy(x, y, n * sizeof *y);
+    if (turn)
+        k->transpose(p->shape[0], p->shape[1], x, p->shape[0], y, p->shape[1], sizeof(float));
+    else
+        memcpy(x, y, n * sizeof *y);
     double norm = sqrt(k->sumsq(n, x, FIG_F32)) + 1e-7;
     k->axpby(n, 0, x, (float)(1 / norm), x);
     orthogonalise(opt, x, s.rows, s.cols, a, b, y);
@@ -93,7 +115,8 @@ static void muon_update(fig__optimizer *opt, const fig_param_info *p) {
         k->transpose(p->shape[1], p->shape[0], y, p->shape[1], x, p->shape[0], sizeof(float));
         x = y;
     }
-    double lr = opt->o.muon_lr * opt->lr_share * p->lr_scale, decay = p->weight_decay >= 0 ? p->weight_decay : opt->o.weight_decay;
+    double lr = opt->o.muon_lr * opt->lr_share * p->lr_scale,
+           decay = p->weight_decay >= 0 ? p->weight_decay : opt->o.weight_decay;
     double shape = sqrt(fmax(1, (double)p->shape[0] / (double)p->shape[1]));
     k->axpby(n, (float)(-lr * shape), x, (float)(1 - lr * decay), w);
     if (opt->ema) k->axpby(n, (float)(1 - opt->o.ema_decay), w, (float)opt->o.ema_decay, opt->ema + p->flat_offset);
@@ -109,12 +132,22 @@ static double decay_of(const fig__optimizer *opt, const fig_param_info *p) {
 static void adamw_tile(fig__optimizer *opt, const tile *t) {
     size_t at = t->p->flat_offset + t->first;
     const fig_train_options *o = &opt->o;
-    figk_adamw_args a = {.n = t->n, .p = (float *)t->p->data + t->first, .g = opt->grads + at, .m = opt->first + at, .v = opt->second + at,
-                         .copy = t->p->copy ? (uint16_t *)t->p->copy + t->first : NULL, .copy_type = FIG_BF16,
-                         .ema = opt->ema ? opt->ema + at : NULL, .grad_scale = (float)opt->grad_scale,
-                         .lr = (float)(o->learning_rate * opt->lr_share * t->p->lr_scale), .beta1 = (float)o->beta1, .beta2 = (float)o->beta2,
-                         .eps = (float)o->epsilon, .weight_decay = (float)decay_of(opt, t->p),
-                         .bias1 = (float)(1 - pow(o->beta1, (double)opt->t)), .bias2 = (float)(1 - pow(o->beta2, (double)opt->t)),
+    figk_adamw_args a = {.n = t->n,
+                         .p = (float *)t->p->data + t->first,
+                         .g = opt->grads + at,
+                         .m = opt->first + at,
+                         .v = opt->second + at,
+                         .copy = t->p->copy ? (uint16_t *)t->p->copy + t->first : NULL,
+                         .copy_type = FIG_BF16,
+                         .ema = opt->ema ? opt->ema + at : NULL,
+                         .grad_scale = (float)opt->grad_scale,
+                         .lr = (float)(o->learning_rate * opt->lr_share * t->p->lr_scale),
+                         .beta1 = (float)o->beta1,
+                         .beta2 = (float)o->beta2,
+                         .eps = (float)o->epsilon,
+                         .weight_decay = (float)decay_of(opt, t->p),
+                         .bias1 = (float)(1 - pow(o->beta1, (double)opt->t)),
+                         .bias2 = (float)(1 - pow(o->beta2, (double)opt->t)),
                          .ema_decay = (float)o->ema_decay};
     figk(opt->ctx)->adamw(&a);
 }
@@ -123,8 +156,10 @@ static void sgd_tile(fig__optimizer *opt, const tile *t) {
     size_t at = t->p->flat_offset + t->first;
     const fig_train_options *o = &opt->o;
     float *p = (float *)t->p->data + t->first;
-    figk(opt->ctx)->sgd(t->n, p, opt->grads + at, opt->first + at, (float)opt->grad_scale, (float)(o->learning_rate * opt->lr_share * t->p->lr_scale),
-                        (float)o->momentum, (float)decay_of(opt, t->p), false, t->p->copy ? (uint16_t *)t->p->copy + t->first : NULL, FIG_BF16);
+    figk(opt->ctx)->sgd(t->n, p, opt->grads + at, opt->first + at, (float)opt->grad_scale,
+                        (float)(o->learning_rate * opt->lr_share * t->p->lr_scale), (float)o->momentum,
+                        (float)decay_of(opt, t->p), false, t->p->copy ? (uint16_t *)t->p->copy + t->first : NULL,
+                        FIG_BF16);
     if (opt->ema) figk(opt->ctx)->axpby(t->n, (float)(1 - o->ema_decay), p, (float)o->ema_decay, opt->ema + at);
 }
 
@@ -132,8 +167,10 @@ static void update_tile(void *arg, size_t i, int thread) {
     (void)thread;
     fig__optimizer *opt = arg;
     const tile *t = &opt->tiles.data[i];
-    if (opt->kind[t->p - opt->info] == FIG_SGD) sgd_tile(opt, t);
-    else adamw_tile(opt, t);
+    if (opt->kind[t->p - opt->info] == FIG_SGD)
+        sgd_tile(opt, t);
+    else
+        adamw_tile(opt, t);
 }
 
 void fig__optimizer_step(fig__optimizer *opt, int64_t t, double lr_share, double grad_scale) {
@@ -236,7 +273,8 @@ static fig_status make_tiles(fig__optimizer *opt) {
 static fig_status make_blocks(fig__optimizer *opt) {
     size_t n = opt->n_flat, unused, scratch = 0;
     fig_context *ctx = opt->ctx;
-    bool adam = any_kind(opt->params, &opt->o, FIG_ADAMW, &unused), muon = any_kind(opt->params, &opt->o, FIG_MUON, &opt->largest);
+    bool adam = any_kind(opt->params, &opt->o, FIG_ADAMW, &unused),
+         muon = any_kind(opt->params, &opt->o, FIG_MUON, &opt->largest);
     size_t work = muon ? muon_workspace(ctx, opt->params, &opt->o, &scratch) : 0;
     opt->partial = FIG_NEW_N(ctx, double, fig__ceil_div(n, TILE) + 1);
     opt->first = FIG_NEW_N(ctx, float, n + 1);
@@ -244,8 +282,8 @@ static fig_status make_blocks(fig__optimizer *opt) {
     opt->ema = opt->o.ema_decay > 0 ? FIG_NEW_N(ctx, float, n + 1) : NULL;
     opt->work = muon ? FIG_NEW_N(ctx, float, 4 * opt->largest) : NULL;
     opt->gemm_workspace = work ? fig__alloc(ctx, work) : NULL;
-    if (!opt->partial || !opt->first || (adam && !opt->second) || (opt->o.ema_decay > 0 && !opt->ema) || (muon && !opt->work) ||
-        (work && !opt->gemm_workspace))
+    if (!opt->partial || !opt->first || (adam && !opt->second) || (opt->o.ema_decay > 0 && !opt->ema) ||
+        (muon && !opt->work) || (work && !opt->gemm_workspace))
         return FIG_ERR_NOMEM;
     for (size_t i = 0; opt->ema && i < opt->n_info; i++)
         memcpy(opt->ema + opt->info[i].flat_offset, opt->info[i].data, opt->info[i].numel * sizeof(float));
@@ -271,7 +309,8 @@ fig_status fig__optimizer_new(fig_context *ctx, fig_params *params, const fig_tr
 void fig__optimizer_free(fig__optimizer *opt) {
     if (!opt) return;
     fig_context *ctx = opt->ctx;
-    void *all[] = {opt->info, opt->kind, opt->tiles.data, opt->first, opt->second, opt->ema, opt->partial, opt->work, opt->gemm_workspace};
+    void *all[] = {opt->info, opt->kind,    opt->tiles.data, opt->first,         opt->second,
+                   opt->ema,  opt->partial, opt->work,       opt->gemm_workspace};
     for (size_t i = 0; i < FIG_COUNT(all); i++) fig__free(ctx, all[i]);
     fig__free(ctx, opt);
 }

@@ -29,7 +29,10 @@ void fig__optimizer_step(fig__optimizer *opt, int64_t t, double lr_share, double
 /* Exchanges masters and their moving average, compute copies included; no-op without EMA. */
 void fig__optimizer_swap_ema(fig__optimizer *opt);
 /* Flat fp32 blocks to keep in checkpoints, laid out like the store's gradients. */
-typedef struct fig__flat { const char *name; float *data; } fig__flat;
+typedef struct fig__flat {
+    const char *name;
+    float *data;
+} fig__flat;
 size_t fig__optimizer_state(fig__optimizer *opt, fig__flat *out, size_t max);
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
@@ -61,8 +64,10 @@ struct fig_trainer {
     fig__optimizer *opt;
     fig_generator *gen;
     fig__progress p;
-    float **levels; int n_levels; bool *level_used; /* the gradient tree over micro-batches */
-    int32_t *inputs, *targets;                      /* [grad_accum, batch, block] */
+    float **levels;
+    int n_levels;
+    bool *level_used;          /* the gradient tree over micro-batches */
+    int32_t *inputs, *targets; /* [grad_accum, batch, block] */
     FILE *log;
     bool ready;
     double peak_flops;

@@ -46,8 +46,12 @@ static size_t generator_bytes(const fig_trainer *t) {
     int64_t kv = fig_model_get_int(m, "n_kv_head"), head = fig_model_get_int(m, "head_dim");
     size_t heads = (size_t)(kv ? kv : fig_model_get_int(m, "n_head"));
     size_t dim = (size_t)(head ? head : fig_model_get_int(m, "n_embd") / fig_model_get_int(m, "n_head"));
-    fig_kv_options o = {.n_layer = (int)fig_model_get_int(m, "n_layer"), .n_kv_head = heads, .head_dim = dim, .dtype = fig_model_dtype(m),
-                        .max_sequences = (size_t)t->o.sample_count + 1, .max_tokens = (size_t)fig_model_get_int(m, "block_size")};
+    fig_kv_options o = {.n_layer = (int)fig_model_get_int(m, "n_layer"),
+                        .n_kv_head = heads,
+                        .head_dim = dim,
+                        .dtype = fig_model_dtype(m),
+                        .max_sequences = (size_t)t->o.sample_count + 1,
+                        .max_tokens = (size_t)fig_model_get_int(m, "block_size")};
     return fig_kv_bytes(&o);
 }
 
@@ -73,8 +77,8 @@ static fig_status check_memory(fig_trainer *t) {
     FIG_TRY(fig_trainer_plan(t, false, &plan));
     uint64_t free_bytes = meminfo("MemAvailable");
     FIG_CHECK(t->ctx, !free_bytes || plan.total_bytes < free_bytes, FIG_ERR_LIMIT,
-              "training needs %.1f GB and %.1f GB are free; lower --batch_size (now %lld), --block_size or --n_layer", (double)plan.total_bytes / 1e9,
-              (double)free_bytes / 1e9, (long long)t->o.batch_size);
+              "training needs %.1f GB and %.1f GB are free; lower --batch_size (now %lld), --block_size or --n_layer",
+              (double)plan.total_bytes / 1e9, (double)free_bytes / 1e9, (long long)t->o.batch_size);
     return FIG_OK;
 }
 
@@ -82,10 +86,12 @@ static fig_status check_memory(fig_trainer *t) {
 
 static fig_status check_options(fig_trainer *t) {
     const fig_dataset_info *info = fig_dataset_get_info(t->data);
-    FIG_CHECK(t->ctx, info->vocab_size <= fig_model_get_int(t->model, "vocab_size"), FIG_ERR_ARG, "the data has %d different tokens, the model %lld",
-              (int)info->vocab_size, (long long)fig_model_get_int(t->model, "vocab_size"));
+    FIG_CHECK(t->ctx, info->vocab_size <= fig_model_get_int(t->model, "vocab_size"), FIG_ERR_ARG,
+              "the data has %d different tokens, the model %lld", (int)info->vocab_size,
+              (long long)fig_model_get_int(t->model, "vocab_size"));
     FIG_CHECK(t->ctx, info->split[FIG_SPLIT_TRAIN].n_tokens > (uint64_t)t->o.block_size, FIG_ERR_ARG,
-              "the training text has %llu tokens, fewer than one context of %lld and the token after it; lower --block_size or bring more text",
+              "the training text has %llu tokens, fewer than one context of %lld and the token after it; lower "
+              "--block_size or bring more text",
               (unsigned long long)info->split[FIG_SPLIT_TRAIN].n_tokens, (long long)t->o.block_size);
     FIG_CHECK(t->ctx, t->o.out_dir, FIG_ERR_ARG, "no --out folder is given");
     return FIG_OK;
@@ -130,7 +136,8 @@ static fig_status take_memory(fig_trainer *t) {
     t->targets = t->inputs + tokens;
     for (int i = 0; i < t->n_levels; i++)
         if (!(t->levels[i] = FIG_NEW_N(t->ctx, float, n_flat))) return FIG_ERR_NOMEM;
-    if (t->o.sample_tokens > 0 && fig_model_tokenizer(t->model)) FIG_TRY(fig_generator_new(t->model, (size_t)t->o.sample_count, 0, &t->gen));
+    if (t->o.sample_tokens > 0 && fig_model_tokenizer(t->model))
+        FIG_TRY(fig_generator_new(t->model, (size_t)t->o.sample_count, 0, &t->gen));
     return FIG_OK;
 }
 
@@ -139,7 +146,8 @@ fig_status fig__trainer_ready(fig_trainer *t) {
     FIG_TRY(check_memory(t));
     fig_status status = take_memory(t);
     if (status == FIG_ERR_NOMEM)
-        return FIG_FAIL(t->ctx, FIG_ERR_NOMEM, "training does not fit in memory; lower --batch_size (now %lld), --block_size or --n_layer",
+        return FIG_FAIL(t->ctx, FIG_ERR_NOMEM,
+                        "training does not fit in memory; lower --batch_size (now %lld), --block_size or --n_layer",
                         (long long)t->o.batch_size);
     t->ready = !status;
     return status;
@@ -188,11 +196,13 @@ fig_status fig_trainer_plan(fig_trainer *t, bool do_measure, fig_train_plan *pla
         if (p.trainable) n_flat += fig__round_up(p.numel, 16);
     }
     double tokens = (double)(t->o.grad_accum * t->o.batch_size * t->o.block_size);
-    *plan = (fig_train_plan){.n_params = fig_params_numel(t->params, false), .params_bytes = fig_params_bytes(t->params),
-                             .optimizer_bytes = fig__optimizer_bytes(t->params, &t->o), .arena_bytes = arena,
+    *plan = (fig_train_plan){.n_params = fig_params_numel(t->params, false),
+                             .params_bytes = fig_params_bytes(t->params),
+                             .optimizer_bytes = fig__optimizer_bytes(t->params, &t->o),
+                             .arena_bytes = arena,
                              .flops_per_iter = fig__flops_per_token(t) * tokens};
-    plan->total_bytes = plan->params_bytes + plan->optimizer_bytes + with_scratch + generator_bytes(t) + (uint64_t)(tokens * 8) +
-                        (uint64_t)tree_levels(t->o.grad_accum) * n_flat * sizeof(float);
+    plan->total_bytes = plan->params_bytes + plan->optimizer_bytes + with_scratch + generator_bytes(t) +
+                        (uint64_t)(tokens * 8) + (uint64_t)tree_levels(t->o.grad_accum) * n_flat * sizeof(float);
     if (!do_measure) return FIG_OK;
     FIG_TRY(measure(t, &plan->seconds_per_iter));
     plan->seconds = plan->seconds_per_iter * (double)t->o.max_iters;

@@ -4,14 +4,16 @@
 #include <fig/op.h>
 #include "ops/ops.h"
 
-#define TOLERANCE 2e-8 /* central differences with h = 1e-6: h^2 for the cut series, 1e-16/h for rounding, times ~100 terms */
+#define TOLERANCE \
+    2e-8 /* central differences with h = 1e-6: h^2 for the cut series, 1e-16/h for rounding, times ~100 terms */
 
 static void check(fig_context *ctx, const char *name, fig_status status, const fig_op_report *r) {
     EXPECT_OK(ctx, status);
-    bool good = r->n_variants > 0 && r->worst_gradient < TOLERANCE && r->worst_tangent < 1e-12 && r->worst_composite < 1e-12;
+    bool good =
+        r->n_variants > 0 && r->worst_gradient < TOLERANCE && r->worst_tangent < 1e-12 && r->worst_composite < 1e-12;
     if (!good)
-        fprintf(stderr, "%s: %d variants, gradient %.3g, tangent %.3g, composite %.3g\n", name, r->n_variants, r->worst_gradient,
-                r->worst_tangent, r->worst_composite);
+        fprintf(stderr, "%s: %d variants, gradient %.3g, tangent %.3g, composite %.3g\n", name, r->n_variants,
+                r->worst_gradient, r->worst_tangent, r->worst_composite);
     EXPECT(good);
 }
 
