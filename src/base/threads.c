@@ -2,9 +2,11 @@
  *
  * `state` is the number of the job in its high half and the next tile to hand out in its low half. Whoever wants a
  * tile reads state, reads the job's fields, and moves state on by one with a compare-and-swap. The swap succeeds only
- * while that very job still has that very tile to give, so the fields read before it were the job's own: they change
- * only after the last tile is done. A worker that wakes late therefore finds nothing and does no harm, and the caller
- * waits for tiles, never for workers: a job of two tiles is not held up by a sleeping processor.
+ * while that very job still has that very tile to give, so the fields read before it must be the job's own. Hence the
+ * order of a new job: state is closed first (a tile number that no job has), then the fields change, then state opens
+ * with the next number. Who saw a new field finds state moved and his swap fails; without the closing, a late worker
+ * could pair the old job's last state with the new job's larger count and run a tile twice. The caller waits for tiles,
+ * never for workers: a job of two tiles is not held up by a sleeping processor.
  *
  * Idle workers spin for a moment, since a training step is thousands of short jobs in a row, then sleep on a
  * condition. With more threads than processors nobody spins. */
@@ -18,6 +20,7 @@
 
 #define MAX_THREADS 1024
 #define SPINS 4000
+#define CLOSED UINT32_MAX /* as the next tile: none is given out */
 
 typedef struct worker {
     fig__pool *pool;
@@ -75,9 +78,9 @@ static void run_tile(fig_context *ctx, fig__tile_fn *fn, void *arg, size_t tile,
 static uint32_t work(fig__pool *pool, int thread) {
     uint64_t state = atomic_load(&pool->state);
     for (;;) {
-        fig__tile_fn *fn = atomic_load_explicit(&pool->fn, memory_order_relaxed);
-        void *arg = atomic_load_explicit(&pool->arg, memory_order_relaxed);
-        uint32_t n_tiles = atomic_load_explicit(&pool->n_tiles, memory_order_relaxed);
+        fig__tile_fn *fn = atomic_load_explicit(&pool->fn, memory_order_acquire);
+        void *arg = atomic_load_explicit(&pool->arg, memory_order_acquire);
+        uint32_t n_tiles = atomic_load_explicit(&pool->n_tiles, memory_order_acquire);
         int limit = atomic_load_explicit(&pool->limit, memory_order_relaxed);
         uint32_t tile = (uint32_t)state;
         if (tile >= n_tiles || thread >= limit) return job_of(state);
@@ -144,16 +147,17 @@ static void wait_for_tiles(fig__pool *pool, uint32_t n_tiles) {
 void fig__parallel(fig_context *ctx, size_t n_tiles, fig__tile_fn *fn, void *arg) {
     fig__pool *pool = ctx->pool;
     bool alone = !pool || n_tiles < 2 || inside.ctx == ctx || atomic_load(&pool->limit) == 1;
-    if (alone || n_tiles >= UINT32_MAX) {
+    if (alone || n_tiles >= CLOSED) {
         run_in_place(ctx, n_tiles, fn, arg);
         return;
     }
-    atomic_store_explicit(&pool->fn, fn, memory_order_relaxed);
-    atomic_store_explicit(&pool->arg, arg, memory_order_relaxed);
-    atomic_store_explicit(&pool->n_tiles, (uint32_t)n_tiles, memory_order_relaxed);
-    atomic_store_explicit(&pool->n_done, 0, memory_order_relaxed);
-    uint32_t job = job_of(atomic_load(&pool->state)) + 1;
-    atomic_store(&pool->state, (uint64_t)job << 32);
+    uint64_t job = atomic_load(&pool->state) >> 32;
+    atomic_store(&pool->state, job << 32 | CLOSED);
+    atomic_store_explicit(&pool->fn, fn, memory_order_release);
+    atomic_store_explicit(&pool->arg, arg, memory_order_release);
+    atomic_store_explicit(&pool->n_tiles, (uint32_t)n_tiles, memory_order_release);
+    atomic_store_explicit(&pool->n_done, 0, memory_order_release);
+    atomic_store(&pool->state, (job + 1) << 32);
     wake_sleepers(pool);
     work(pool, 0);
     wait_for_tiles(pool, (uint32_t)n_tiles);

@@ -43,6 +43,25 @@ TEST(every_tile_once) {
     }
 }
 
+/* A worker that is late for one job must not take part in the next, larger one by the old count: jobs of changing sizes,
+ * back to back, every tile counted. More threads than processors make workers late. */
+TEST(jobs_of_changing_sizes) {
+    for (int n_threads = 2; n_threads <= 8; n_threads += 3) {
+        fig_context *ctx = context_of(n_threads);
+        static int hits[64];
+        memset(hits, 0, sizeof hits);
+        tally t = {.ctx = ctx, .hits = hits};
+        int wanted[64] = {0};
+        for (int i = 0; i < 60000; i++) {
+            size_t n = 2 + (size_t)(i * 7 % 5) * (size_t)(i % 3) + (size_t)(i % 2);
+            fig__parallel(ctx, n, count_tile, &t);
+            for (size_t k = 0; k < n; k++) wanted[k]++;
+        }
+        for (int k = 0; k < 64; k++) EXPECT_EQ_I(hits[k], wanted[k]);
+        fig_context_free(ctx);
+    }
+}
+
 /* Meets the others: passes only when as many threads are in it at once as it waits for. */
 static void meet(void *arg, size_t tile, int thread) {
     atomic_int *arrived = arg;
