@@ -1,7 +1,8 @@
-/* bench/gemm.c: matrix products beside oneDNN, where that is installed, and beside the ceiling of registers. Each pair is
- * run in turns, so that other load on the machine hits both.
+/* bench/gemm.c: matrix products beside oneDNN, where that is installed, and beside the ceiling of registers. Each pair
+ * is run in turns, so that other load on the machine hits both.
  *
- *     make && cc -std=gnu17 -O2 -Iinclude -Isrc bench/gemm.c build/libfigment.a $(pkg-config --libs ...) -ldnnl -fopenmp
+ *     make && cc -std=gnu17 -O2 -Iinclude -Isrc bench/gemm.c build/libfigment.a $(pkg-config --libs ...) -ldnnl
+ * -fopenmp
  *     ./a.out [threads] [seconds per product] [only f32|bf16]
  *     FIG_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 ./a.out
  *
@@ -70,7 +71,8 @@ static peer *peer_new(const figk_gemm *g) {
 }
 
 static void peer_run(peer *p) {
-    dnnl_exec_arg_t args[3] = {{DNNL_ARG_SRC, p->memory[0]}, {DNNL_ARG_WEIGHTS, p->memory[1]}, {DNNL_ARG_DST, p->memory[2]}};
+    dnnl_exec_arg_t args[3] = {
+        {DNNL_ARG_SRC, p->memory[0]}, {DNNL_ARG_WEIGHTS, p->memory[1]}, {DNNL_ARG_DST, p->memory[2]}};
     dnnl_primitive_execute(p->primitive, p->stream, 3, args);
     dnnl_stream_wait(p->stream);
 }
@@ -146,7 +148,8 @@ static figk_gemm product(const char *what, size_t m, size_t n, size_t k, fig_dty
     return g;
 }
 
-static void show(fig_context *fig, const char *what, const size_t size[3], fig_dtype type, double peak, double seconds) {
+static void show(fig_context *fig, const char *what, const size_t size[3], fig_dtype type, double peak,
+                 double seconds) {
     figk_gemm g = product(what, size[0], size[1], size[2], type);
     pair t = measure(fig, g, seconds);
     double flop = 2.0 * (double)g.m * (double)g.n * (double)g.k;
@@ -160,12 +163,12 @@ static void show(fig_context *fig, const char *what, const size_t size[3], fig_d
 
 int main(int argc, char **argv) {
     static const size_t sizes[][3] = {
-        {768, 128, 128},  {768, 512, 128},   {768, 128, 512},  {4096, 384, 384},  {4096, 1152, 384}, {4096, 1536, 384},
+        {768, 128, 128},  {768, 512, 128},   {768, 128, 512},   {4096, 384, 384}, {4096, 1152, 384}, {4096, 1536, 384},
         {4096, 768, 768}, {4096, 3072, 768}, {4096, 768, 3072}, {1000, 77, 65},   {333, 100, 201},
     };
     static const size_t decode_sizes[][3] = {{1, 768, 768}, {1, 3072, 768}, {1, 50304, 768}, {4, 50304, 768}};
-    int n_threads = argc > 1 ? atoi(argv[1]) : 1;
-    double seconds = argc > 2 ? atof(argv[2]) : 0.3;
+    int n_threads = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1;
+    double seconds = argc > 2 ? strtod(argv[2], NULL) : 0.3;
     fig_context *fig;
     if (fig_context_new(&(fig_context_options){.n_threads = n_threads}, &fig)) return 1;
     peer_threads(n_threads);
@@ -173,8 +176,8 @@ int main(int argc, char **argv) {
         fig_dtype type = i ? FIG_BF16 : FIG_F32;
         if (argc > 3 && strcmp(argv[3], i ? "bf16" : "f32") != 0) continue;
         double peak = figk_peak_flops(fig, type, n_threads);
-        printf("%s, %s, %d threads: registers alone %.1f GFLOP/s\n", fig_cpu_level(fig), fig_dtype_name(type), n_threads,
-               peak * 1e-9);
+        printf("%s, %s, %d threads: registers alone %.1f GFLOP/s\n", fig_cpu_level(fig), fig_dtype_name(type),
+               n_threads, peak * 1e-9);
         printf("    m       n      k  what     type      GFLOP/s  of it    oneDNN  ahead\n");
         for (size_t s = 0; s < FIG_COUNT(sizes); s++) {
             show(fig, "forward", sizes[s], type, peak, seconds);

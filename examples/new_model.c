@@ -1,21 +1,20 @@
 /* new_model.c: an architecture made outside the library, for the ordinary trainer and generator: a decoder whose
  * attention and MLP stand side by side (GPT-J, PaLM): x + attention(norm(x)) + mlp(norm(x)).
- *
- *     cc new_model.c $(pkg-config --cflags --libs figment) -o new_model
- *     ./new_model DATA OUT [STEPS]      DATA: a prepared folder, as train.c leaves in OUT/data */
+ *     ./new_model DATA OUT      DATA: a prepared folder, as train.c leaves in OUT/data */
 #include <fig/nn.h>
 #include <fig/train.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-typedef struct config { int64_t vocab_size, n_layer, n_head, n_embd, block_size; } config;
-#define ROW(key, least, usual) \
-    {.name = #key, .kind = FIG_OPT_INT, .offset = offsetof(config, key), .low = least, .high = 65536, .fallback = usual}
-static const fig_option rows[] = {ROW(vocab_size, 0, NULL), ROW(n_layer, 1, "2"), ROW(n_head, 1, "2"),
-                                  ROW(n_embd, 4, "64"), ROW(block_size, 1, "64")};
+typedef struct config {
+    int64_t vocab_size, n_layer, n_head, n_embd, block_size;
+} config;
+/* The kind left out is FIG_OPT_INT. These five names are what the trainer and the generator ask for. */
+#define SIZE(key, usual) \
+    { .name = #key, .offset = offsetof(config, key), .low = 1, .high = 65536, .fallback = usual }
+static const fig_option rows[] = {SIZE(vocab_size, "1"), SIZE(n_layer, "2"), SIZE(n_head, "2"), SIZE(n_embd, "64"),
+                                  SIZE(block_size, "64")};
 static fig_tensor *heads(fig_graph *g, const config *c, const char *name, fig_tensor *x) { /* [B,T,C] -> [B,T,H,C/H] */
-    int64_t shape[] = {0, 0, c->n_head, -1};
-    return fig_reshape(g, fig_linear(g, name, x, (size_t)c->n_embd, FIG_NO_BIAS, 0.02), 4, shape);
+    x = fig_linear(g, name, x, (size_t)c->n_embd, FIG_NO_BIAS, 0.02);
+    return fig_reshape(g, x, 4, (int64_t[]){0, 0, c->n_head, -1});
 }
 static fig_tensor *build(fig_graph *g, const void *settings, const fig_lm_inputs *in, fig_tensor **head) {
     const config *c = settings;
@@ -35,25 +34,26 @@ static fig_tensor *build(fig_graph *g, const void *settings, const fig_lm_inputs
     }
     return fig_rms_norm(g, "norm", x, 1e-6);
 }
-static void on_event(void *user, const fig_train_event *e) {
-    (void)user;
-    if (e->kind == FIG_TRAIN_SAMPLE) printf("step %d: best loss %.3f\n%s", (int)e->iter, e->best_val_loss, e->text);
-}
 int main(int argc, char **argv) {
     const fig_option_table table = {rows, sizeof rows / sizeof *rows};
-    const fig_arch arch = {.name = "parallel", .medium = "text", .config_size = sizeof(config), .options = &table,
-                           .build = build};
-    fig_context *ctx; fig_dataset *data = NULL; fig_model *model = NULL; fig_trainer *trainer = NULL;
-    fig_tokenizer *tok; fig_train_options o; fig_train_report report;
-    if (argc < 3 || fig_context_new(NULL, &ctx)) return fprintf(stderr, "usage: new_model DATA OUT [STEPS]\n"), 2;
+    const fig_arch arch = {
+        .name = "parallel", .medium = "text", .config_size = sizeof(config), .options = &table, .build = build};
+    fig_context *ctx;
+    fig_dataset *data = NULL;
+    fig_tokenizer *tok;
+    fig_model *model = NULL;
+    fig_trainer *trainer = NULL;
+    fig_train_options o;
+    fig_train_report r;
+    if (argc < 3 || fig_context_new(NULL, &ctx)) return fprintf(stderr, "usage: new_model DATA OUT\n"), 2;
     fig_train_defaults(&o);
-    o.out_dir = argv[2], o.max_iters = argc > 3 ? strtol(argv[3], NULL, 10) : 60, o.eval_interval = 30;
-    o.learning_rate = 5e-3, o.warmup_iters = 10, o.sample_tokens = 60;
+    o.out_dir = argv[2], o.max_iters = 60, o.learning_rate = 5e-3, o.warmup_iters = 10;
     bool failed = fig_arch_register(ctx, &arch) || fig_dataset_open(ctx, argv[1], &data) ||
                   fig_tokenizer_load(ctx, argv[1], &tok) || fig_model_new(ctx, "parallel", NULL, &model) ||
                   fig_model_set_tokenizer(model, tok) || fig_trainer_new(model, data, &o, &trainer) ||
-                  fig_trainer_run(trainer, on_event, NULL, &report);
+                  fig_trainer_run(trainer, NULL, NULL, &r);
     if (failed) fprintf(stderr, "new_model: %s\n", fig_error(ctx));
+    if (!failed) printf("%zu parameters, validation loss %.3f\n", fig_model_n_params(model), r.best_val_loss);
     fig_trainer_free(trainer), fig_model_free(model), fig_dataset_close(data), fig_context_free(ctx);
     return failed;
 }

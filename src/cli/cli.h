@@ -94,6 +94,7 @@ fig_status fig__completion_bash(fig__buf *out);
 /* --- output -----------------------------------------------------------------------------------------------*/
 /* To standard output; FIG_ERR_IO when it cannot be written (a full disk, a closed pipe). */
 fig_status fig__print(fig_context *ctx, const void *data, size_t len);
+fig_status fig__print_flush(fig_context *ctx);
 fig_status fig__printf(fig_context *ctx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* One line of JSON, or indented. Takes ownership. */
 fig_status fig__print_json(fig_context *ctx, fig__json *j, int indent);

@@ -160,8 +160,7 @@ static fig_status put(output *out, const char *data, size_t len) {
         return FIG_OK;
     }
     FIG_TRY(fig__print(out->args->ctx, data, len));
-    FIG_CHECK(out->args->ctx, !fflush(stdout), FIG_ERR_IO, "standard output: cannot be written");
-    return FIG_OK;
+    return fig__print_flush(out->args->ctx);
 }
 
 static fig_status put_json(output *out, int64_t number, waiting *w) {

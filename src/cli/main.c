@@ -167,7 +167,7 @@ static fig_status run_command(fig__args *args) {
     log.quiet = args->globals.quiet;
     listen_for_interrupts(args->ctx);
     status = args->command->run(args);
-    if (!status && fflush(stdout)) status = FIG_FAIL(args->ctx, FIG_ERR_IO, "standard output: cannot be written");
+    if (!status) status = fig__print_flush(args->ctx);
     if (status) FIG_FAIL(parser, status, "%s", *fig_error(args->ctx) ? fig_error(args->ctx) : fig_status_text(status));
     fig_context_free(args->ctx);
     args->ctx = parser;

@@ -1,12 +1,23 @@
 /* cli/output.c: results on standard output, numbers for people. */
 #include "cli/cli.h"
+#include <errno.h>
 #include <stdio.h>
+
+/* A full disk is for the person to mend, as it is for a file. */
+static fig_status output_failed(fig_context *ctx) {
+    int error = errno;
+    char text[128];
+    fig_status code = error == ENOSPC || error == EDQUOT || error == EFBIG ? FIG_ERR_LIMIT : FIG_ERR_IO;
+    clearerr(stdout);
+    return FIG_FAIL(ctx, code, "standard output: cannot be written: %s", strerror_r(error, text, sizeof text));
+}
 
 fig_status fig__print(fig_context *ctx, const void *data, size_t len) {
     bool written = !len || fwrite(data, 1, len, stdout) == len;
-    FIG_CHECK(ctx, written, FIG_ERR_IO, "standard output: cannot be written");
-    return FIG_OK;
+    return written ? FIG_OK : output_failed(ctx);
 }
+
+fig_status fig__print_flush(fig_context *ctx) { return fflush(stdout) ? output_failed(ctx) : FIG_OK; }
 
 fig_status fig__printf(fig_context *ctx, const char *format, ...) {
     char text[4096];

@@ -24,7 +24,7 @@ typedef struct size {
 static const size sizes[] = {
     {200000000, 12, 12, 768, 512, 16, 0, 6e-4}, {20000000, 8, 8, 512, 256, 32, 0, 6e-4},
     {1000000, 6, 6, 384, 256, 32, 0.1, 1e-3},   {300000, 6, 6, 192, 128, 32, 0.1, 1e-3},
-    {0, 4, 4, 128, 64, 32, 0.1, 1e-3},
+    {0, 4, 4, 128, 64, 32, 0.2, 1e-3},
 };
 
 static double steps_in(const size *s, double seconds, double peak) {

@@ -109,17 +109,22 @@ static fig__map *lines_of(fig_context *ctx, const fig__strings *data) {
 
 /* --- the table ----------------------------------------------------------------------------------------------------*/
 
-/* The next line with something in it, from *at on. The last one of a sample is cut short by its length, so it is left
- * out unless it is the only one. */
+static bool is_separator(const char *line, size_t len) { return len == 3 && memcmp(line, "---", 3) == 0; }
+
+/* The next line with something in it, from *at on. A sample ends where its length does, so the last line of each
+ * (before a separator or the end) is left out as cut short, unless it is all there is. */
 static bool next_line(const fig__buf *text, size_t *at, const char **line, size_t *len) {
     const char *s = fig__buf_str(text);
-    while (s[*at] == '\n') ++*at;
-    *line = s + *at;
-    *len = strcspn(*line, "\n");
-    bool is_last = !strchr(*line + *len, '\n') || !(*line)[*len + strspn(*line + *len, "\n")];
-    if (!*len || (is_last && *at)) return false;
-    *at += *len;
-    return true;
+    for (bool first = *at == 0; s[*at]; first = false) {
+        *at += strspn(s + *at, "\n");
+        *line = s + *at;
+        *len = strcspn(*line, "\n");
+        *at += *len;
+        const char *after = s + *at + strspn(s + *at, "\n");
+        bool cut_short = !*after || is_separator(after, strcspn(after, "\n"));
+        if (*len && !is_separator(*line, *len) && (!cut_short || first)) return true;
+    }
+    return false;
 }
 
 static size_t n_characters(const char *s, size_t len) {

@@ -8,6 +8,7 @@
 #include <fig/ops.h>
 #include "base/buf.h"
 #include "core/core.h"
+#include "gen/generate.h"
 #include "gen/sampler.h"
 #include "models/model.h"
 
@@ -50,28 +51,45 @@ static void network_free(network *n) {
 }
 
 /* Logits of the last token of each row. */
-static fig_status network_new(fig_generator *gen, fig_mode mode, size_t batch, size_t time, network *n) {
+static fig_status network_new(fig_model *m, fig_mode mode, size_t batch, size_t time, network *n) {
     fig_tensor *head;
-    n->g = fig_model_graph(gen->model, mode, batch, time, &n->in);
+    n->g = fig_model_graph(m, mode, batch, time, &n->in);
     if (!n->g) return FIG_ERR_NOMEM;
-    fig_tensor *x = fig_model_hidden(gen->model, n->g, &n->in, &head);
+    fig_tensor *x = fig_model_hidden(m, n->g, &n->in, &head);
     n->logits = fig__model_logits(n->g, fig_slice(n->g, x, 1, -1, 1), head);
     FIG_TRY(fig_graph_status(n->g));
-    FIG_TRY(fig_plan_new(n->g, &n->logits, 1, NULL, &n->plan));
-    return fig_plan_alloc(n->plan);
+    return fig_plan_new(n->g, &n->logits, 1, NULL, &n->plan);
 }
 
-static fig_status cache_new(fig_generator *gen) {
-    const fig_model *m = gen->model;
+static fig_status networks_new(fig_model *m, size_t n_places, size_t n_ctx, network *prefill, network *decode) {
+    FIG_TRY(network_new(m, FIG_PREFILL, 1, FIG_MIN(CHUNK, n_ctx), prefill));
+    return network_new(m, FIG_DECODE, n_places, 1, decode);
+}
+
+static fig_kv_options cache_options(const fig_model *m, size_t n_places, size_t n_ctx) {
     int64_t heads = fig_model_get_int(m, "n_head"), kv = fig_model_get_int(m, "n_kv_head"),
             dim = fig_model_get_int(m, "head_dim");
-    fig_kv_options o = {.n_layer = (int)fig_model_get_int(m, "n_layer"),
-                        .n_kv_head = (size_t)(kv ? kv : heads),
-                        .head_dim = (size_t)(dim ? dim : fig_model_get_int(m, "n_embd") / heads),
-                        .dtype = fig_model_dtype(m),
-                        .max_sequences = gen->n_places + 1,
-                        .max_tokens = gen->n_ctx};
-    return fig_kv_new(gen->ctx, &o, &gen->kv);
+    return (fig_kv_options){.n_layer = (int)fig_model_get_int(m, "n_layer"),
+                            .n_kv_head = (size_t)(kv ? kv : heads),
+                            .head_dim = (size_t)(dim ? dim : fig_model_get_int(m, "n_embd") / heads),
+                            .dtype = fig_model_dtype(m),
+                            .max_sequences = n_places + 1,
+                            .max_tokens = n_ctx};
+}
+
+fig_status fig__generator_bytes(fig_model *m, size_t n_places, size_t n_ctx, size_t *bytes, size_t *scratch) {
+    network prefill = {0}, decode = {0};
+    fig_kv_options cache = cache_options(m, n_places, n_ctx);
+    *bytes = *scratch = 0;
+    fig_status status = networks_new(m, n_places, n_ctx, &prefill, &decode);
+    if (!status) {
+        fig_plan_memory a = fig_plan_memory_of(prefill.plan), b = fig_plan_memory_of(decode.plan);
+        *bytes = a.arena_bytes + b.arena_bytes + fig_kv_bytes(&cache);
+        *scratch = FIG_MAX(a.scratch_bytes, b.scratch_bytes);
+    }
+    network_free(&prefill);
+    network_free(&decode);
+    return status;
 }
 
 static fig_status generator_init(fig_generator *gen) {
@@ -87,11 +105,13 @@ static fig_status generator_init(fig_generator *gen) {
         gen->ones[i] = 1;
         fig__buf_init(&gen->places[i].held, ctx, MAX_HELD);
     }
-    FIG_TRY(network_new(gen, FIG_PREFILL, 1, FIG_MIN(CHUNK, gen->n_ctx), &gen->prefill));
-    FIG_TRY(network_new(gen, FIG_DECODE, gen->n_places, 1, &gen->decode));
+    FIG_TRY(networks_new(gen->model, gen->n_places, gen->n_ctx, &gen->prefill, &gen->decode));
+    FIG_TRY(fig_plan_alloc(gen->prefill.plan));
+    FIG_TRY(fig_plan_alloc(gen->decode.plan));
     gen->padded = fig_dim(gen->decode.logits, -1);
     gen->first = FIG_NEW_N(ctx, float, gen->padded);
-    return gen->first ? cache_new(gen) : FIG_ERR_NOMEM;
+    fig_kv_options cache = cache_options(gen->model, gen->n_places, gen->n_ctx);
+    return gen->first ? fig_kv_new(ctx, &cache, &gen->kv) : FIG_ERR_NOMEM;
 }
 
 fig_status fig_generator_new(fig_model *model, size_t n_sequences, size_t n_ctx, fig_generator **out) {

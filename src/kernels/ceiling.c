@@ -45,7 +45,7 @@ double figk_peak_flops(fig_context *fig, fig_dtype type, int n_threads) {
 
 typedef struct read_run {
     const uint64_t *data;
-    size_t n; /* words */
+    size_t n;             /* words */
     _Atomic uint64_t sum; /* so that the reads are not dropped */
 } read_run;
 

@@ -7,18 +7,19 @@
  * tokens) is cut by chunks too, which are then added by a further pass. Both give the same bits, so the bits of a row
  * depend neither on m, nor on the batch, nor on the threads.
  *
- * B is packed first, once for all tiles; to bound the memory of that a product goes in groups: some columns of B, or some
- * matrices of a batch. A is read in place, or else packed by each tile for itself, while it is in the cache anyway. */
+ * B is packed first, once for all tiles; to bound the memory of that a product goes in groups: some columns of B, or
+ * some matrices of a batch. A is read in place, or else packed by each tile for itself, while it is in the cache
+ * anyway. */
 #include "kernels/gemm.h"
 #include <assert.h>
 
-#define CHUNK 1024               /* a multiple of every kc */
-#define GROUP_BYTES (16u << 20)  /* of packed B in one group */
-#define GROUP_COLS 1024          /* but never fewer columns: each group of them reads A again */
-#define SPLIT_BYTES (4u << 20)   /* of the sums of all chunks, up to which they go to different threads */
-#define TILES_WANTED 8           /* smaller tiles read, and pack, their operands more often */
-#define TILE_WORK (1u << 21)     /* multiply-adds of a tile that need not be halved */
-#define PACK_COLS 128            /* columns and k of one packing job, and the k of one call in it */
+#define CHUNK 1024              /* a multiple of every kc */
+#define GROUP_BYTES (16u << 20) /* of packed B in one group */
+#define GROUP_COLS 1024         /* but never fewer columns: each group of them reads A again */
+#define SPLIT_BYTES (4u << 20)  /* of the sums of all chunks, up to which they go to different threads */
+#define TILES_WANTED 8          /* smaller tiles read, and pack, their operands more often */
+#define TILE_WORK (1u << 21)    /* multiply-adds of a tile that need not be halved */
+#define PACK_COLS 128           /* columns and k of one packing job, and the k of one call in it */
 #define PACK_K 512
 #define PACK_STEP 128
 #define STORE_ROWS 8             /* of a tile, stored over its whole width before the next ones */
@@ -85,11 +86,15 @@ static void plan_tiles(plan *p, const figk_gemm *g) {
     const figk_gemm_leaf *leaf = p->leaf;
     size_t n = p->group_cols, rows = FIG_MIN(leaf->mc, fig__round_up(g->m, leaf->m_step)), cols = FIG_MIN(leaf->nc, n);
     size_t copies = p->group_batch * (p->split ? p->n_chunks : 1), k = p->split ? CHUNK : g->k;
-    while (copies * fig__ceil_div(g->m, rows) * fig__ceil_div(n, cols) < TILES_WANTED && rows * cols / 2 * k > TILE_WORK) {
+    while (copies * fig__ceil_div(g->m, rows) * fig__ceil_div(n, cols) < TILES_WANTED &&
+           rows * cols / 2 * k > TILE_WORK) {
         size_t half_rows = fig__round_up(rows / 2, leaf->m_step), half_cols = fig__round_up(cols / 2, leaf->nr);
-        if (half_rows < rows && (rows * (p->a_packed ? 2 : 1) >= cols || half_cols == cols)) rows = half_rows;
-        else if (half_cols < cols) cols = half_cols;
-        else break;
+        if (half_rows < rows && (rows * (p->a_packed ? 2 : 1) >= cols || half_cols == cols))
+            rows = half_rows;
+        else if (half_cols < cols)
+            cols = half_cols;
+        else
+            break;
     }
     p->tile_rows = fig__round_up(fig__ceil_div(g->m, fig__ceil_div(g->m, rows)), leaf->m_step);
     p->tile_cols = fig__round_up(fig__ceil_div(n, fig__ceil_div(n, cols)), leaf->nr);
@@ -120,7 +125,8 @@ size_t fig__gemm_scratch(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     if (is_empty(g)) return 0;
     size_t real_size = fig_dtype_size(leaf->real), m = flattened(g).m;
     if (g->decode) return m * decode_cols(g) * real_size;
-    size_t rows = FIG_MIN(leaf->mc, fig__round_up(m, leaf->m_step)), cols = FIG_MIN(leaf->nc, fig__round_up(g->n, leaf->nr));
+    size_t rows = FIG_MIN(leaf->mc, fig__round_up(m, leaf->m_step)),
+           cols = FIG_MIN(leaf->nc, fig__round_up(g->n, leaf->nr));
     size_t acc = rows * cols * real_size * (n_chunks(g->k) > 1 ? 2 : 1);
     return acc + rows * leaf->kc * fig_dtype_size(leaf->elem);
 }
@@ -149,7 +155,8 @@ static const void *operand(const void *base, fig_dtype type, size_t ld, bool k_m
     return at(base, k_major ? k * ld + lane : lane * ld + k, type);
 }
 
-/* One job: some columns and k of B, in short steps of k so that rows of the source are still at hand for the next panel. */
+/* One job: some columns and k of B, in short steps of k so that rows of the source are still at hand for the next
+ * panel. */
 static void pack_tile(void *arg, size_t job, int thread) {
     (void)thread;
     const group *w = arg;
@@ -162,10 +169,14 @@ static void pack_tile(void *arg, size_t job, int thread) {
     for (; k < k_last; k += PACK_STEP) {
         size_t k_end = FIG_MIN(k + PACK_STEP, k_last);
         for (size_t col = first; col < last; col += nr)
-            p->leaf->pack_b(&(figk_gemm_pack){
-                .lanes = FIG_MIN(nr, g->n - w->col0 - col), .k = FIG_MIN(k_end, g->k) - k, .k_pad = k_end - k,
-                .src = operand(b, g->bt, g->ldb, !g->b_trans, w->col0 + col, k), .type = g->bt, .ld = g->ldb,
-                .k_major = !g->b_trans, .dst = w->b + z * p->b_size + (col * p->k_pad + k * nr) * p->elem_size});
+            p->leaf->pack_b(&(figk_gemm_pack){.lanes = FIG_MIN(nr, g->n - w->col0 - col),
+                                              .k = FIG_MIN(k_end, g->k) - k,
+                                              .k_pad = k_end - k,
+                                              .src = operand(b, g->bt, g->ldb, !g->b_trans, w->col0 + col, k),
+                                              .type = g->bt,
+                                              .ld = g->ldb,
+                                              .k_major = !g->b_trans,
+                                              .dst = w->b + z * p->b_size + (col * p->k_pad + k * nr) * p->elem_size});
     }
 }
 
@@ -194,8 +205,15 @@ static size_t rows_of_a(const group *w, const tile *t, size_t k, size_t k_len, v
     const figk_gemm_leaf *leaf = w->p->leaf;
     *rows = operand(at(g->a, (w->z0 + t->z) * g->a_step, g->at), g->at, g->lda, g->a_trans, t->row, k);
     if (!w->p->a_packed) return g->lda;
-    leaf->pack_a(&(figk_gemm_pack){.lanes = t->rows, .k = FIG_MIN(k + k_len, g->k) - k, .k_pad = k_len, .src = *rows,
-                                   .type = g->at, .ld = g->lda, .k_major = g->a_trans, .dst = block, .dst_stride = leaf->kc});
+    leaf->pack_a(&(figk_gemm_pack){.lanes = t->rows,
+                                   .k = FIG_MIN(k + k_len, g->k) - k,
+                                   .k_pad = k_len,
+                                   .src = *rows,
+                                   .type = g->at,
+                                   .ld = g->lda,
+                                   .k_major = g->a_trans,
+                                   .dst = block,
+                                   .dst_stride = leaf->kc});
     *rows = block;
     return leaf->kc;
 }
@@ -232,12 +250,16 @@ static void store_tile(const group *w, const tile *t, const char *acc) {
     size_t c0 = (w->z0 + t->z) * g->c_step + t->row * g->ldc, col0 = w->col0 + t->col;
     for (size_t row = 0; row < t->rows; row += STORE_ROWS)
         for (size_t col = 0; col < t->cols; col += leaf->nr)
-            leaf->store(&(figk_gemm_store){
-                .rows = FIG_MIN(STORE_ROWS, t->rows - row), .cols = FIG_MIN(leaf->nr, g->n - col0 - col),
-                .acc = acc + (col * t->rows + row * leaf->nr) * w->p->real_size, .acc_stride = leaf->nr,
-                .c = (char *)g->c + (c0 + row * g->ldc + col0 + col) * fig_dtype_size(g->ct), .ct = g->ct, .ldc = g->ldc,
-                .alpha = g->alpha, .beta = g->beta,
-                .bias = g->bias ? at(g->bias, col0 + col, leaf->real) : NULL});
+            leaf->store(&(figk_gemm_store){.rows = FIG_MIN(STORE_ROWS, t->rows - row),
+                                           .cols = FIG_MIN(leaf->nr, g->n - col0 - col),
+                                           .acc = acc + (col * t->rows + row * leaf->nr) * w->p->real_size,
+                                           .acc_stride = leaf->nr,
+                                           .c = (char *)g->c + (c0 + row * g->ldc + col0 + col) * fig_dtype_size(g->ct),
+                                           .ct = g->ct,
+                                           .ldc = g->ldc,
+                                           .alpha = g->alpha,
+                                           .beta = g->beta,
+                                           .bias = g->bias ? at(g->bias, col0 + col, leaf->real) : NULL});
 }
 
 static size_t block_size(const plan *p) { return p->a_packed ? p->tile_rows * p->leaf->kc * p->elem_size : 0; }
@@ -327,14 +349,27 @@ static void decode_tile(void *arg, size_t i, int thread) {
     size_t col = i * d->cols, cols = FIG_MIN(d->cols, g->n - col);
     void *y = fig__scratch(d->fig, thread, g->m * cols * fig_dtype_size(d->leaf->real));
     const void *w = at(g->b, d->z * g->b_step, g->bt);
-    d->leaf->decode(&(figk_gemm_decode){
-        .m = g->m, .n = cols, .k = g->k, .x = d->x, .x_stride = d->x_stride,
-        .w = operand(w, g->bt, g->ldb, !g->b_trans, col, 0), .wt = g->bt, .ldw = g->ldb, .k_major = !g->b_trans,
-        .y = y, .y_stride = cols});
-    d->leaf->store(&(figk_gemm_store){
-        .rows = g->m, .cols = cols, .acc = y, .acc_stride = cols,
-        .c = (char *)g->c + (d->z * g->c_step + col) * fig_dtype_size(g->ct), .ct = g->ct, .ldc = g->ldc,
-        .alpha = g->alpha, .beta = g->beta, .bias = g->bias ? at(g->bias, col, d->leaf->real) : NULL});
+    d->leaf->decode(&(figk_gemm_decode){.m = g->m,
+                                        .n = cols,
+                                        .k = g->k,
+                                        .x = d->x,
+                                        .x_stride = d->x_stride,
+                                        .w = operand(w, g->bt, g->ldb, !g->b_trans, col, 0),
+                                        .wt = g->bt,
+                                        .ldw = g->ldb,
+                                        .k_major = !g->b_trans,
+                                        .y = y,
+                                        .y_stride = cols});
+    d->leaf->store(&(figk_gemm_store){.rows = g->m,
+                                      .cols = cols,
+                                      .acc = y,
+                                      .acc_stride = cols,
+                                      .c = (char *)g->c + (d->z * g->c_step + col) * fig_dtype_size(g->ct),
+                                      .ct = g->ct,
+                                      .ldc = g->ldc,
+                                      .alpha = g->alpha,
+                                      .beta = g->beta,
+                                      .bias = g->bias ? at(g->bias, col, d->leaf->real) : NULL});
 }
 
 static void run_decode(fig_context *fig, const figk_gemm_leaf *leaf, const figk_gemm *g) {
@@ -345,7 +380,8 @@ static void run_decode(fig_context *fig, const figk_gemm_leaf *leaf, const figk_
         if (g->at != leaf->real) {
             size_t x_size = g->k * fig_dtype_size(leaf->real);
             for (size_t i = 0; i < g->m; i++)
-                kernels_of(fig, leaf)->load(g->k, (char *)g->workspace + i * x_size, at(d.x, i * g->lda, g->at), g->at, 1);
+                kernels_of(fig, leaf)->load(g->k, (char *)g->workspace + i * x_size, at(d.x, i * g->lda, g->at), g->at,
+                                            1);
             d.x = g->workspace, d.x_stride = g->k;
         }
         fig__parallel(fig, fig__ceil_div(g->n, d.cols), decode_tile, &d);
@@ -367,4 +403,6 @@ static const figk_gemm_leaf *leaf_of(const fig_context *fig, const figk_gemm *g)
 
 void figk_gemm_run(fig_context *fig, const figk_gemm *g) { fig__gemm_run(fig, leaf_of(fig, g), g); }
 size_t figk_gemm_scratch(const fig_context *fig, const figk_gemm *g) { return fig__gemm_scratch(leaf_of(fig, g), g); }
-size_t figk_gemm_workspace(const fig_context *fig, const figk_gemm *g) { return fig__gemm_workspace(leaf_of(fig, g), g); }
+size_t figk_gemm_workspace(const fig_context *fig, const figk_gemm *g) {
+    return fig__gemm_workspace(leaf_of(fig, g), g);
+}

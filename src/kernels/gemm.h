@@ -22,8 +22,8 @@ typedef struct figk_gemm_pack {
     size_t dst_stride; /* of A: elements between rows */
 } figk_gemm_pack;
 
-/* acc[rows][nr] = A[rows][k] B[k][nr], or += when `more`, in the first `cols` columns at least. One chain of additions over
- * k for each element; k is a multiple of k_step, or 0. */
+/* acc[rows][nr] = A[rows][k] B[k][nr], or += when `more`, in the first `cols` columns at least. One chain of additions
+ * over k for each element; k is a multiple of k_step, or 0. */
 typedef struct figk_gemm_panel {
     size_t rows, cols, k;
     const void *a;
@@ -60,18 +60,18 @@ typedef struct figk_gemm_decode {
 } figk_gemm_decode;
 
 struct figk_gemm_leaf {
-    fig_dtype real;      /* of acc, bias and decoding */
-    fig_dtype elem;      /* of packed operands */
+    fig_dtype real; /* of acc, bias and decoding */
+    fig_dtype elem; /* of packed operands */
     size_t k_step;
     size_t nr;
-    size_t m_step;       /* tiles are cut at multiples of so many rows */
-    size_t mc, nc, kc;   /* the largest tile of C and the block of K between two visits to acc */
+    size_t m_step;     /* tiles are cut at multiples of so many rows */
+    size_t mc, nc, kc; /* the largest tile of C and the block of K between two visits to acc */
     void (*pack_a)(const figk_gemm_pack *p);
     void (*pack_b)(const figk_gemm_pack *p);
     void (*panel)(const figk_gemm_panel *p);
     void (*store)(const figk_gemm_store *p);
     void (*decode)(const figk_gemm_decode *p); /* NULL where elem is not real */
-    double (*peak)(size_t n); /* multiplies in registers for n rounds; the number of operations done */
+    double (*peak)(size_t n);                  /* multiplies in registers for n rounds; the number of operations done */
 };
 
 /* figk_gemm_run, _scratch and _workspace with a leaf of the caller's choice, for tests and measurements. */

@@ -27,7 +27,12 @@ const fig_arch *fig_arch_find(const char *name) {
         if (!strcmp(fig_arch_at(i)->name, name)) return fig_arch_at(i);
     return NULL;
 }
+/* What the trainer and the generator ask every model for. */
+static const char *const asked_for[] = {"vocab_size", "n_layer", "n_head", "n_embd", "block_size"};
 fig_status fig_arch_register(fig_context *ctx, const fig_arch *arch) {
+    for (size_t i = 0; i < FIG_COUNT(asked_for); i++)
+        FIG_CHECK(ctx, fig__option_find(*arch->options, asked_for[i]), FIG_ERR_ARG, "%s: has no setting %s", arch->name,
+                  asked_for[i]);
     FIG_CHECK(ctx, !fig_arch_find(arch->name), FIG_ERR_EXISTS, "%s: an architecture of this name exists", arch->name);
     FIG_CHECK(ctx, n_added < MAX_ADDED, FIG_ERR_LIMIT, "%s: %d architectures were added already", arch->name,
               MAX_ADDED);

@@ -21,7 +21,7 @@ static fig__json *settings_of(const fig_trainer *t) {
         const fig__option *o = &fig_train_option_table.rows[i];
         bool skip = !o->name;
         for (size_t k = 0; !skip && k < FIG_COUNT(may_differ); k++) skip = !strcmp(o->name, may_differ[k]);
-        if (!skip) fig__json_put(all, o->name, fig__option_get_json(o, &t->o));
+        if (!skip) fig__json_put(all, o->name, fig__option_get_json(o, &t->given));
     }
     if (!all) return NULL;
     fig__json_put(all, "arch", fig__json_new_str(fig_model_arch(t->model)->name));

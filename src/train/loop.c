@@ -25,18 +25,17 @@ static void add_block(fig_trainer *t, float *y, const float *x, size_t n) {
 }
 
 /* The gradient of a batch is a binary tree over its micro-batches, whatever runs them: like counting, a finished
- * subtree waits at its level for its sibling. grads holds micro-batch i on entry and, after the last one, the whole
+ * subtree waits at its level for its sibling. grads holds one micro-batch on entry and, after the last one, the whole
  * sum. */
-static void tree_add(fig_trainer *t, int64_t i, bool last) {
+static void tree_add(fig_trainer *t, bool last) {
     size_t n;
     float *grads = fig_params_grads(t->params, &n);
     int level = 0;
-    for (; t->n_levels && level < t->n_levels && (last ? true : t->level_used[level]); level++) {
+    for (; level < t->n_levels && (last || t->level_used[level]); level++) {
         if (!t->level_used[level]) continue;
         add_block(t, grads, t->levels[level], n);
         t->level_used[level] = false;
     }
-    (void)i;
     if (last || !t->n_levels) return;
     memcpy(t->levels[level], grads, n * sizeof *grads);
     t->level_used[level] = true;
@@ -76,7 +75,7 @@ fig_status fig__train_step(fig_trainer *t, double *loss, double *norm) {
     FIG_TRY(read_batch(t, &count));
     for (int64_t i = 0; i < t->o.grad_accum; i++) {
         FIG_TRY(micro_batch(t, i, count, loss));
-        tree_add(t, i, i + 1 == t->o.grad_accum);
+        tree_add(t, i + 1 == t->o.grad_accum);
     }
     *norm = sqrt(fig__grad_sumsq(t->opt));
     return FIG_OK;
@@ -231,7 +230,8 @@ static fig_status save_model(fig_trainer *t) {
 
 static fig_status evaluate(fig_trainer *t) {
     FIG_TRY(fig__evaluate(t, &t->p.val_loss, &t->p.val_bpb));
-    bool first = t->p.best_iter < 0, best = first || t->p.val_loss < t->p.best_val_loss || isnan(t->p.val_loss);
+    /* A best loss of NaN: there is nothing held out, and the newest counts. */
+    bool best = t->p.best_iter < 0 || t->p.val_loss < t->p.best_val_loss || isnan(t->p.best_val_loss);
     fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
     log_number(t, "val_loss", t->p.val_loss);
     log_number(t, "val_bpb", t->p.val_bpb);
@@ -259,6 +259,13 @@ static bool due(int64_t interval, int64_t iter) { return interval > 0 && iter % 
 
 /* --- the run ----------------------------------------------------------------------------------------------------*/
 
+/* What a number of steps that nobody chose brings with it. */
+static void set_steps(fig_trainer *t, int64_t steps) {
+    t->o.max_iters = steps;
+    t->o.eval_interval = t->o.checkpoint_interval = FIG_MAX(5, (steps + 3) / 4);
+    t->o.warmup_iters = FIG_MIN(t->given.warmup_iters, steps / 10);
+}
+
 /* As many steps as fit into the minutes, evaluations included. */
 static fig_status fit_to_minutes(fig_trainer *t) {
     fig_train_plan plan;
@@ -272,9 +279,7 @@ static fig_status fit_to_minutes(fig_trainer *t) {
     t->p = keep;
     int64_t evals = 5; /* at a quarter each, and the start */
     double budget = t->o.minutes * 60 * 0.93 - (double)evals * eval * 1.5;
-    t->o.max_iters = FIG_MAX(20, (int64_t)(budget / plan.seconds_per_iter));
-    t->o.eval_interval = t->o.checkpoint_interval = FIG_MAX(5, (t->o.max_iters + 3) / 4);
-    t->o.warmup_iters = FIG_MIN(t->o.warmup_iters, t->o.max_iters / 10);
+    set_steps(t, FIG_MAX(20, (int64_t)(budget / plan.seconds_per_iter)));
     return FIG_OK;
 }
 
@@ -285,6 +290,10 @@ static void refit_to_minutes(fig_trainer *t, double began) {
     double elapsed = fig__now() - began, left = t->o.minutes * 60 - elapsed;
     int64_t steps = t->p.iter + (int64_t)FIG_MAX(0, left / (elapsed / (double)t->p.iter));
     if (steps + t->o.max_iters / 20 < t->o.max_iters) t->o.max_iters = FIG_MAX(steps, t->p.iter + 1);
+}
+
+static bool out_of_patience(const fig_trainer *t) {
+    return t->o.patience > 0 && t->p.evals_without_best >= t->o.patience;
 }
 
 static fig_status run_steps(fig_trainer *t, bool *early) {
@@ -310,7 +319,7 @@ static fig_status run_steps(fig_trainer *t, bool *early) {
             logged_at = t->p.iter;
         }
         if (due(t->o.eval_interval, t->p.iter) || last) FIG_TRY(evaluate(t));
-        *early = t->o.patience > 0 && t->p.evals_without_best >= t->o.patience;
+        *early = out_of_patience(t);
         if (due(t->o.checkpoint_interval, t->p.iter) || last || *early) FIG_TRY(checkpoint(t));
         if (due(t->o.eval_interval, t->p.iter) || due(t->o.checkpoint_interval, t->p.iter)) {
             since = fig__now();
@@ -326,7 +335,7 @@ static fig_status begin(fig_trainer *t, bool *found) {
     t->p = (fig__progress){.best_iter = -1, .best_val_loss = INFINITY, .val_loss = NAN, .val_bpb = NAN};
     FIG_TRY(fig__trainer_ready(t));
     if (t->o.resume) FIG_TRY(fig__checkpoint_load(t, found));
-    if (*found && t->o.minutes > 0) t->o.max_iters = t->p.max_iters; /* measured when the run began */
+    if (*found && t->o.minutes > 0) set_steps(t, t->p.max_iters); /* measured when the run began */
     if (!*found) FIG_TRY(fit_to_minutes(t));
     return FIG_OK;
 }
@@ -337,7 +346,7 @@ fig_status fig_trainer_run(fig_trainer *t, fig_train_fn *on_event, void *user, f
     t->user = user;
     *report = (fig_train_report){0};
     FIG_TRY(begin(t, &found));
-    report->already_done = found && t->p.iter >= t->o.max_iters;
+    report->already_done = found && (t->p.iter >= t->o.max_iters || out_of_patience(t));
     fig_status status = FIG_OK;
     if (!report->already_done) {
         t->peak_flops = figk_peak_flops(t->ctx, fig_model_dtype(t->model), fig_n_threads(t->ctx));

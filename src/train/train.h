@@ -59,7 +59,7 @@ struct fig_trainer {
     fig_model *model;
     fig_params *params;
     fig_dataset *data;
-    fig_train_options o;
+    fig_train_options o, given; /* given: as the caller put them; o: what they came to */
     fig__network train, eval;
     fig__optimizer *opt;
     fig_generator *gen;

@@ -1,7 +1,7 @@
 /* train/trainer.c: what a run needs, worked out before memory is taken: graphs, plans, sizes, checks. */
 #include "train/train.h"
-#include <fig/kv.h>
 #include <fig/ops.h>
+#include "gen/generate.h"
 
 /* --- graphs -----------------------------------------------------------------------------------------------------*/
 
@@ -40,26 +40,20 @@ static int tree_levels(int64_t n) {
     return levels;
 }
 
-static size_t generator_bytes(const fig_trainer *t) {
-    const fig_model *m = t->model;
-    if (t->o.sample_tokens <= 0) return 0;
-    int64_t kv = fig_model_get_int(m, "n_kv_head"), head = fig_model_get_int(m, "head_dim");
-    size_t heads = (size_t)(kv ? kv : fig_model_get_int(m, "n_head"));
-    size_t dim = (size_t)(head ? head : fig_model_get_int(m, "n_embd") / fig_model_get_int(m, "n_head"));
-    fig_kv_options o = {.n_layer = (int)fig_model_get_int(m, "n_layer"),
-                        .n_kv_head = heads,
-                        .head_dim = dim,
-                        .dtype = fig_model_dtype(m),
-                        .max_sequences = (size_t)t->o.sample_count + 1,
-                        .max_tokens = (size_t)fig_model_get_int(m, "block_size")};
-    return fig_kv_bytes(&o);
+static bool writes_samples(const fig_trainer *t) {
+    return t->o.sample_tokens > 0 && fig_model_tokenizer(t->model);
 }
 
-static size_t plan_bytes(const fig_trainer *t, size_t *arena) {
+/* Of the networks for training, evaluation and samples, scratch of all threads included. */
+static fig_status networks_bytes(const fig_trainer *t, size_t *arena, size_t *all) {
     fig_plan_memory a = fig_plan_memory_of(t->train.plan), b = fig_plan_memory_of(t->eval.plan);
-    size_t scratch = FIG_MAX(a.scratch_bytes, b.scratch_bytes) * (size_t)fig_n_threads(t->ctx);
+    size_t generator = 0, scratch = 0, places = (size_t)t->o.sample_count;
+    size_t n_ctx = (size_t)fig_model_get_int(t->model, "block_size");
+    if (writes_samples(t)) FIG_TRY(fig__generator_bytes(t->model, places, n_ctx, &generator, &scratch));
+    scratch = FIG_MAX(scratch, FIG_MAX(a.scratch_bytes, b.scratch_bytes));
     *arena = a.arena_bytes + b.arena_bytes;
-    return *arena + scratch;
+    *all = *arena + generator + scratch * (size_t)fig_n_threads(t->ctx);
+    return FIG_OK;
 }
 
 static uint64_t meminfo(const char *key) {
@@ -89,6 +83,9 @@ static fig_status check_options(fig_trainer *t) {
     FIG_CHECK(t->ctx, info->vocab_size <= fig_model_get_int(t->model, "vocab_size"), FIG_ERR_ARG,
               "the data has %d different tokens, the model %lld", (int)info->vocab_size,
               (long long)fig_model_get_int(t->model, "vocab_size"));
+    FIG_CHECK(t->ctx, t->o.block_size <= fig_model_get_int(t->model, "block_size"), FIG_ERR_ARG,
+              "rows of %lld tokens are longer than the model's block_size of %lld", (long long)t->o.block_size,
+              (long long)fig_model_get_int(t->model, "block_size"));
     FIG_CHECK(t->ctx, info->split[FIG_SPLIT_TRAIN].n_tokens > (uint64_t)t->o.block_size, FIG_ERR_ARG,
               "the training text has %llu tokens, fewer than one context of %lld and the token after it; lower "
               "--block_size or bring more text",
@@ -111,7 +108,7 @@ fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_
     *out = NULL;
     fig_trainer *t = FIG_NEW(ctx, fig_trainer);
     if (!t) return FIG_ERR_NOMEM;
-    *t = (fig_trainer){.ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options};
+    *t = (fig_trainer){.ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options, .given = *options};
     fig_status status = trainer_init(t);
     if (status) {
         fig_trainer_free(t);
@@ -136,7 +133,7 @@ static fig_status take_memory(fig_trainer *t) {
     t->targets = t->inputs + tokens;
     for (int i = 0; i < t->n_levels; i++)
         if (!(t->levels[i] = FIG_NEW_N(t->ctx, float, n_flat))) return FIG_ERR_NOMEM;
-    if (t->o.sample_tokens > 0 && fig_model_tokenizer(t->model))
+    if (writes_samples(t))
         FIG_TRY(fig_generator_new(t->model, (size_t)t->o.sample_count, 0, &t->gen));
     return FIG_OK;
 }
@@ -190,7 +187,8 @@ static fig_status measure(fig_trainer *t, double *seconds) {
 }
 
 fig_status fig_trainer_plan(fig_trainer *t, bool do_measure, fig_train_plan *plan) {
-    size_t arena, n_flat = 0, with_scratch = plan_bytes(t, &arena);
+    size_t arena, networks, n_flat = 0;
+    FIG_TRY(networks_bytes(t, &arena, &networks));
     for (size_t i = 0; i < fig_params_count(t->params); i++) {
         fig_param_info p = fig_params_at(t->params, i);
         if (p.trainable) n_flat += fig__round_up(p.numel, 16);
@@ -201,8 +199,8 @@ fig_status fig_trainer_plan(fig_trainer *t, bool do_measure, fig_train_plan *pla
                              .optimizer_bytes = fig__optimizer_bytes(t->params, &t->o),
                              .arena_bytes = arena,
                              .flops_per_iter = fig__flops_per_token(t) * tokens};
-    plan->total_bytes = plan->params_bytes + plan->optimizer_bytes + with_scratch + generator_bytes(t) +
-                        (uint64_t)(tokens * 8) + (uint64_t)tree_levels(t->o.grad_accum) * n_flat * sizeof(float);
+    plan->total_bytes = plan->params_bytes + plan->optimizer_bytes + networks + (uint64_t)(tokens * 8) +
+                        (uint64_t)tree_levels(t->o.grad_accum) * n_flat * sizeof(float);
     if (!do_measure) return FIG_OK;
     FIG_TRY(measure(t, &plan->seconds_per_iter));
     plan->seconds = plan->seconds_per_iter * (double)t->o.max_iters;

@@ -77,12 +77,18 @@ static void compare_grad(golden *g, const char *their_name, const float *part, s
     if (EXPECT_EQ_I(n, n_wanted)) expect_close(name, part, wanted, n);
 }
 
+/* Softmax does not see a bias of keys: its gradient is rounding alone, of which Adam makes whole steps. */
+static bool is_key_bias(const char *their_name, size_t i, size_t n) {
+    return strstr(their_name, "c_attn.bias") && i >= n / 3 && i < n / 3 * 2;
+}
+
 static void compare_norm(golden *g, const char *their_name, const float *part, size_t n) {
     char name[300];
     size_t one;
     double sum = 0;
     snprintf(name, sizeof name, "norm.%s", their_name);
-    for (size_t i = 0; i < n; i++) sum += (double)part[i] * (double)part[i];
+    for (size_t i = 0; i < n; i++)
+        if (!is_key_bias(their_name, i, n)) sum += (double)part[i] * (double)part[i];
     expect_close(name, (float[]){(float)sqrt(sum)}, value_of(g, name, &one), 1);
 }
 
@@ -171,6 +177,24 @@ static void compare_logits(golden *g) {
     free(packed);
 }
 
+/* With FIG_GOLDEN_WRITE set, the model goes into that folder with its logits of the first batch beside it, for
+ * check_roundtrip.py to load in transformers. */
+static fig_status write_model(golden *g, const char *name) {
+    const char *root = getenv("FIG_GOLDEN_WRITE");
+    if (!root || !*root) return FIG_OK;
+    char *dir = check_path(root, name), *path = check_path(dir, "written.safetensors");
+    size_t rows = g->batch * g->time, padded = fig_dim(g->logits, -1);
+    fig__st_writer *w;
+    run(g, 0);
+    FIG_TRY(fig_model_save(g->model, dir, FIG_F32));
+    FIG_TRY(fig__st_writer_new(g->ctx, path, NULL, &w));
+    FIG_TRY(fig__st_writer_declare(w, "tokens", FIG_I32, 2, (size_t[]){g->batch, g->time}));
+    FIG_TRY(fig__st_writer_declare(w, "logits", FIG_F32, 3, (size_t[]){g->batch, g->time, padded}));
+    FIG_TRY(fig__st_writer_data(w, g->inputs, rows * sizeof *g->inputs));
+    FIG_TRY(fig__st_writer_data(w, fig_plan_data(g->net.plan, g->logits), rows * padded * sizeof(float)));
+    return fig__st_writer_commit(w);
+}
+
 static fig_status train(golden *g) {
     fig_train_options o;
     fig__optimizer *opt;
@@ -195,7 +219,7 @@ static fig_status train(golden *g) {
 
 static void check_training(const char *name) {
     golden g;
-    if (golden_open(&g, name, true)) EXPECT_OK(g.ctx, train(&g));
+    if (golden_open(&g, name, true) && EXPECT_OK(g.ctx, train(&g))) EXPECT_OK(g.ctx, write_model(&g, name));
     golden_close(&g);
 }
 
@@ -204,6 +228,7 @@ static void check_inference(const char *name) {
     if (golden_open(&g, name, false)) {
         run(&g, 0);
         compare_logits(&g);
+        EXPECT_OK(g.ctx, write_model(&g, name));
     }
     golden_close(&g);
 }

@@ -136,7 +136,7 @@ TEST(writer_on_a_full_disk) {
     fig_status status = fig__writer_commit(w);
     setrlimit(RLIMIT_FSIZE, &before);
     signal(SIGXFSZ, handler);
-    EXPECT_EQ_I(status, FIG_ERR_IO);
+    EXPECT_EQ_I(status, FIG_ERR_LIMIT);
     EXPECT(strstr(fig_error(ctx), path) && strstr(fig_error(ctx), "cannot be written"));
     expect_content(ctx, path, "old");
     expect_names(ctx, dir, "a ");
@@ -145,7 +145,7 @@ TEST(writer_on_a_full_disk) {
 TEST(writer_on_a_device) {
     fig_context *ctx = check_context();
     if (!fig__path_exists("/dev/full")) SKIP("there is no /dev/full");
-    EXPECT_EQ_I(fig__file_write(ctx, "/dev/full", "x", 1), FIG_ERR_IO);
+    EXPECT_EQ_I(fig__file_write(ctx, "/dev/full", "x", 1), FIG_ERR_LIMIT);
     EXPECT(strstr(fig_error(ctx), "No space left"));
     EXPECT_OK(ctx, fig__file_write(ctx, "/dev/null", "x", 1));
 }

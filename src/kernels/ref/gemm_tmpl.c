@@ -66,10 +66,20 @@ static double peak(size_t n) {
     return 2.0 * NR * (double)n;
 }
 
-static const figk_gemm_leaf leaf = {
-    .real = FIGK_REAL, .elem = FIGK_REAL, .k_step = 1, .nr = NR, .m_step = 1,
-    .mc = 64, .nc = 256, .kc = 256,
-    .pack_a = pack_a, .pack_b = pack_b, .panel = panel, .store = store, .decode = decode, .peak = peak};
+static const figk_gemm_leaf leaf = {.real = FIGK_REAL,
+                                    .elem = FIGK_REAL,
+                                    .k_step = 1,
+                                    .nr = NR,
+                                    .m_step = 1,
+                                    .mc = 64,
+                                    .nc = 256,
+                                    .kc = 256,
+                                    .pack_a = pack_a,
+                                    .pack_b = pack_b,
+                                    .panel = panel,
+                                    .store = store,
+                                    .decode = decode,
+                                    .peak = peak};
 
 const figk_gemm_leaf *REF(gemm_leaf)(bool bf16) {
     (void)bf16;

@@ -1,5 +1,5 @@
-/* kernels/x86/amx.h: the six tile operations that matrix products are made of. amx_emu.h has the same in software, so
- * that the kernel's logic is tested on every machine. Tiles are numbered by constants. */
+/* kernels/x86/amx.h: the six tile operations that matrix products are made of. tests/kernels/amx_emu.h has the same in
+ * software, so that the kernel's logic is tested on every machine. Tiles are numbered by constants. */
 #ifndef FIG_AMX_H
 #define FIG_AMX_H
 #include <stdint.h>
@@ -13,10 +13,10 @@ typedef struct amx_config { /* palette 1, as the instruction reads it */
 #ifndef FIG_AMX_EMULATED
 #include <immintrin.h>
 /* The compiler's own form does not tell that all of config is read, hence the empty statement that does. */
-#define amx_configure(config)                                  \
-    do {                                                       \
-        __asm__ volatile("" : : "r"(config) : "memory");       \
-        _tile_loadconfig(config);                              \
+#define amx_configure(config)                            \
+    do {                                                 \
+        __asm__ volatile("" : : "r"(config) : "memory"); \
+        _tile_loadconfig(config);                        \
     } while (0)
 #define amx_release() _tile_release()
 #define amx_zero(tile) _tile_zero(tile)

@@ -16,11 +16,19 @@ static double peak(size_t n) {
     return 2.0 * 4 * 16 * 16 * K_TILE * (double)n;
 }
 
-static const figk_gemm_leaf leaf = {
-    .real = FIG_F32, .elem = FIG_BF16, .k_step = K_TILE, .nr = NR, .m_step = 32,
-    .mc = 256, .nc = 768, .kc = 256,
-    .pack_a = figk_gemm_pack_a_bf16__avx512bf16, .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
-    .panel = panel, .store = figk_gemm_store_f32__avx512, .peak = peak};
+static const figk_gemm_leaf leaf = {.real = FIG_F32,
+                                    .elem = FIG_BF16,
+                                    .k_step = K_TILE,
+                                    .nr = NR,
+                                    .m_step = 32,
+                                    .mc = 256,
+                                    .nc = 768,
+                                    .kc = 256,
+                                    .pack_a = figk_gemm_pack_a_bf16__avx512bf16,
+                                    .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
+                                    .panel = panel,
+                                    .store = figk_gemm_store_f32__avx512,
+                                    .peak = peak};
 
 static const figk_gemm_leaf *gemm_leaf(bool bf16) { return bf16 ? &leaf : figk_gemm_leaf_f32__avx512(false); }
 

@@ -1,6 +1,6 @@
-/* kernels/x86/gemm_amx_impl.h: products of bf16 in tiles: sums of 2 by 2 tiles of 16 by 16, two tiles of A, two of B, all
- * eight in use. Written over amx.h or amx_emu.h. A panel of B is that of AVX512-BF16: [K / 2][32 columns][2], so a tile of
- * 16 pairs by 16 columns lies in it with a stride of 128 bytes. */
+/* kernels/x86/gemm_amx_impl.h: products of bf16 in tiles: sums of 2 by 2 tiles of 16 by 16, two tiles of A, two of B,
+ * all eight in use. Written over the operations of amx.h. A panel of B is that of AVX512-BF16: [K / 2][32 columns][2],
+ * so a tile of 16 pairs by 16 columns lies in it with a stride of 128 bytes. */
 #include "kernels/gemm.h"
 #include "kernels/x86/amx.h"
 
@@ -91,7 +91,9 @@ static void panel(const figk_gemm_panel *p) {
     for (; row + 32 <= p->rows; row += 32) multiply_32(p, row);
     size_t left = p->rows - row;
     if (left) configure(FIG_MIN(left, 16), left > 16 ? left - 16 : 0);
-    if (left > 16) multiply_32(p, row);
-    else if (left) multiply_16(p, row);
+    if (left > 16)
+        multiply_32(p, row);
+    else if (left)
+        multiply_16(p, row);
     amx_release();
 }

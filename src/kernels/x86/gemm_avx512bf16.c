@@ -1,5 +1,5 @@
-/* kernels/x86/gemm_avx512bf16.c: products of pairs of bf16, sums in fp32. The instruction rounds each sum to nearest and
- * takes denormals for zeros. */
+/* kernels/x86/gemm_avx512bf16.c: products of pairs of bf16, sums in fp32. The instruction rounds each sum to nearest
+ * and takes denormals for zeros. */
 #include "kernels/fill.h"
 #define UNIT_K 2
 #include "kernels/x86/gemm_pack.h"
@@ -25,20 +25,21 @@ V_FN vi load_along(const figk_gemm_pack *p, size_t lane, size_t unit, bool insid
 
 V_FN vi load_across(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside) {
     const uint16_t *src = (const uint16_t *)p->src + 2 * unit * p->ld + lane;
-    if (inside) return pairs_across(_mm256_loadu_si256((const void *)src), _mm256_loadu_si256((const void *)(src + p->ld)));
+    if (inside)
+        return pairs_across(_mm256_loadu_si256((const void *)src), _mm256_loadu_si256((const void *)(src + p->ld)));
     if (lane >= p->lanes || 2 * unit >= p->k) return v_iset1(0);
     __mmask16 first = v_first(FIG_MIN(p->lanes - lane, 16)), second = 2 * unit + 1 < p->k ? first : 0;
     return pairs_across(_mm256_maskz_loadu_epi16(first, src), _mm256_maskz_loadu_epi16(second, src + p->ld));
 }
 
-void figk_gemm_pack_a_bf16__avx512bf16(const figk_gemm_pack *p) { pack_lanes_major(*p, p->k_pad / 2, p->dst_stride / 2); }
+void figk_gemm_pack_a_bf16__avx512bf16(const figk_gemm_pack *p) {
+    pack_lanes_major(*p, p->k_pad / 2, p->dst_stride / 2);
+}
 void figk_gemm_pack_b_bf16__avx512bf16(const figk_gemm_pack *p) { pack_units_major(*p, p->k_pad / 2, NR); }
 
 /* --- multiplying -------------------------------------------------------------------------------------------*/
 
-V_FN __m512 multiply_pairs(__m512 sum, __m512i a, __m512i b) {
-    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
-}
+V_FN __m512 multiply_pairs(__m512 sum, __m512i a, __m512i b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
 
 V_FN int32_t pair_at(const uint16_t *p) {
     int32_t pair;
@@ -46,7 +47,8 @@ V_FN int32_t pair_at(const uint16_t *p) {
     return pair;
 }
 
-V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row, const char *next, size_t step) {
+V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row, const char *next,
+                        size_t step) {
     const uint16_t *a = (const uint16_t *)p->a + row * p->a_stride, *b = p->b;
     float *acc = (float *)p->acc + row * NR;
     vf sum[MR][2];
@@ -72,20 +74,29 @@ V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, s
 static double peak(size_t n) {
     vf sum[MR * 2];
     vi x = v_iset1(0x3f003f00); /* pairs of 0.5 */
-    UNROLL for (size_t i = 0; i < MR * 2; i++) sum[i] = v_zero();
-    for (size_t round = 0; round < n; round++)
-        UNROLL for (size_t i = 0; i < MR * 2; i++) {
+    UNROLL_FOR(i, MR * 2) sum[i] = v_zero();
+    for (size_t round = 0; round < n; round++) {
+        UNROLL_FOR(i, MR * 2) {
             sum[i] = multiply_pairs(sum[i], x, x);
             __asm__ volatile("" : "+v"(sum[i]));
         }
+    }
     return 4.0 * VL * MR * 2 * (double)n;
 }
 
-static const figk_gemm_leaf leaf = {
-    .real = FIG_F32, .elem = FIG_BF16, .k_step = 2, .nr = NR, .m_step = 16,
-    .mc = 224, .nc = 512, .kc = 512,
-    .pack_a = figk_gemm_pack_a_bf16__avx512bf16, .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
-    .panel = panel, .store = figk_gemm_store_f32__avx512, .peak = peak};
+static const figk_gemm_leaf leaf = {.real = FIG_F32,
+                                    .elem = FIG_BF16,
+                                    .k_step = 2,
+                                    .nr = NR,
+                                    .m_step = 16,
+                                    .mc = 224,
+                                    .nc = 512,
+                                    .kc = 512,
+                                    .pack_a = figk_gemm_pack_a_bf16__avx512bf16,
+                                    .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
+                                    .panel = panel,
+                                    .store = figk_gemm_store_f32__avx512,
+                                    .peak = peak};
 
 static const figk_gemm_leaf *gemm_leaf(bool bf16) { return bf16 ? &leaf : figk_gemm_leaf_f32__avx512(false); }
 

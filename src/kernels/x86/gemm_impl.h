@@ -3,9 +3,10 @@
 #include "kernels/x86/gemm_pack.h"
 #include "kernels/x86/gemm_x86.h"
 #include "kernels/x86/vec_kernel.h"
+#ifdef VL
 
-#define NR (2 * VL)               /* a block of sums is two vectors wide */
-#define MR (VL == 16 ? 14 : 6)    /* and so high that 32 or 16 registers hold it and its operands */
+#define NR (2 * VL)            /* a block of sums is two vectors wide */
+#define MR (VL == 16 ? 14 : 6) /* and so high that 32 or 16 registers hold it and its operands */
 
 /* --- packing: a unit is a float ----------------------------------------------------------------------------*/
 
@@ -27,7 +28,8 @@ static void pack_b(const figk_gemm_pack *p) { pack_units_major(*p, p->k_pad, NR)
 /* --- multiplying -------------------------------------------------------------------------------------------*/
 
 /* `rows` and `vectors` are constants at every call, so the sums stay in registers. */
-V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row, const char *next, size_t step) {
+V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row, const char *next,
+                        size_t step) {
     const float *a = (const float *)p->a + row * p->a_stride, *b = p->b;
     float *acc = (float *)p->acc + row * NR;
     vf sum[14][2], y[2];
@@ -101,8 +103,10 @@ V_FN void store_any(figk_gemm_store p, fig_dtype ct) {
 }
 
 void ISA(gemm_store)(const figk_gemm_store *p) {
-    if (p->cols == NR && !p->bias && p->beta == 0) PICK(p->ct, store_plain, *p);
-    else PICK(p->ct, store_any, *p);
+    if (p->cols == NR && !p->bias && p->beta == 0)
+        PICK(p->ct, store_plain, *p);
+    else
+        PICK(p->ct, store_any, *p);
 }
 
 /* --- decoding ----------------------------------------------------------------------------------------------*/
@@ -126,8 +130,7 @@ V_FN void dot_rows(size_t rows, const figk_gemm_decode *p, size_t row, size_t co
     for (size_t c = 0; c < CHAINS && k < p->k; c++, k += VL) {
         size_t n = FIG_MIN(p->k - k, VL);
         vf weights = v_get_n(p->w, wt, w + k, n);
-        for (size_t i = 0; i < rows; i++)
-            sum[i][c] = v_fma(weights, v_load_n(x + i * p->x_stride + k, n), sum[i][c]);
+        for (size_t i = 0; i < rows; i++) sum[i][c] = v_fma(weights, v_load_n(x + i * p->x_stride + k, n), sum[i][c]);
     }
     for (size_t i = 0; i < rows; i++)
         ((float *)p->y)[(row + i) * p->y_stride + col] =
@@ -144,8 +147,7 @@ V_FN void add_rows(size_t rows, const figk_gemm_decode *p, size_t row, size_t co
         for (size_t c = 0; c < CHAINS; c++) {
             size_t left = c * VL < n ? FIG_MIN(n - c * VL, VL) : 0, w = k * p->ldw + col + c * VL;
             vf weights = left == VL ? v_get(p->w, wt, w) : v_get_n(p->w, wt, w, left);
-            for (size_t i = 0; i < rows; i++)
-                sum[i][c] = v_fma(weights, v_set1(x[i * p->x_stride + k]), sum[i][c]);
+            for (size_t i = 0; i < rows; i++) sum[i][c] = v_fma(weights, v_set1(x[i * p->x_stride + k]), sum[i][c]);
         }
     for (size_t i = 0; i < rows; i++)
         for (size_t c = 0; c * VL < n; c++)
@@ -169,27 +171,40 @@ V_FN void decode_n_major(const figk_gemm_decode *p, fig_dtype wt) {
 }
 
 static void decode(const figk_gemm_decode *p) {
-    if (p->k_major) PICK(p->wt, decode_k_major, p);
-    else PICK(p->wt, decode_n_major, p);
+    if (p->k_major)
+        PICK(p->wt, decode_k_major, p);
+    else
+        PICK(p->wt, decode_n_major, p);
 }
 
 /* --- the level ---------------------------------------------------------------------------------------------*/
 
 static double peak(size_t n) {
     vf sum[MR * 2], factor = v_set1(0.5f);
-    UNROLL for (size_t i = 0; i < MR * 2; i++) sum[i] = v_zero();
-    for (size_t round = 0; round < n; round++)
-        UNROLL for (size_t i = 0; i < MR * 2; i++) {
+    UNROLL_FOR(i, MR * 2) sum[i] = v_zero();
+    for (size_t round = 0; round < n; round++) {
+        UNROLL_FOR(i, MR * 2) {
             sum[i] = v_fma(sum[i], factor, factor);
             __asm__ volatile("" : "+v"(sum[i])); /* or the compiler foresees the sums */
         }
+    }
     return 2.0 * VL * MR * 2 * (double)n;
 }
 
-static const figk_gemm_leaf leaf = {
-    .real = FIG_F32, .elem = FIG_F32, .k_step = 1, .nr = NR, .m_step = VL == 16 ? 16 : 24,
-    .mc = VL == 16 ? 224 : 192, .nc = 512, .kc = 256,
-    .pack_a = pack_a, .pack_b = pack_b, .panel = panel, .store = ISA(gemm_store), .decode = decode, .peak = peak};
+static const figk_gemm_leaf leaf = {.real = FIG_F32,
+                                    .elem = FIG_F32,
+                                    .k_step = 1,
+                                    .nr = NR,
+                                    .m_step = VL == 16 ? 16 : 24,
+                                    .mc = VL == 16 ? 224 : 192,
+                                    .nc = 512,
+                                    .kc = 256,
+                                    .pack_a = pack_a,
+                                    .pack_b = pack_b,
+                                    .panel = panel,
+                                    .store = ISA(gemm_store),
+                                    .decode = decode,
+                                    .peak = peak};
 
 const figk_gemm_leaf *ISA(gemm_leaf)(bool bf16) {
     (void)bf16;
@@ -197,3 +212,4 @@ const figk_gemm_leaf *ISA(gemm_leaf)(bool bf16) {
 }
 
 void ISA_FILL(gemm)(figk_table *t) { t->gemm_leaf = ISA(gemm_leaf); }
+#endif

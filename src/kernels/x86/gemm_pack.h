@@ -1,30 +1,35 @@
 /* kernels/x86/gemm_pack.h: packing for matrix products (layouts: kernels/gemm.h), for both widths of vec.h.
  *
- * Everything is done in units of 32 bits: a float, or a pair of bf16 that lie one after the other in k. So a transpose of
- * units is all that is needed, for A as for B. The including file defines UNIT_K, 1 or 2, and before it uses anything
+ * Everything is done in units of 32 bits: a float, or a pair of bf16 that lie one after the other in k. So a transpose
+ * of units is all that is needed, for A as for B. The including file defines UNIT_K, 1 or 2, and before it uses
+ * anything
  *
- *     vi load_along(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside)   VL units of one lane; source [lane][k]
- *     vi load_across(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside)  one unit of VL lanes; source [k][lane]
+ *     vi load_along(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside)   VL units of one lane; source
+ * [lane][k] vi load_across(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside)  one unit of VL lanes;
+ * source [k][lane]
  *
  * which give zeros for what lies outside the matrix; when `inside` nothing does. */
 #ifndef FIG_GEMM_PACK_H
 #define FIG_GEMM_PACK_H
 #include "kernels/gemm.h"
 #include "kernels/x86/vec.h"
+#ifdef VL
 
 /* Arrays of registers stay registers only where loops over them disappear. */
 #ifdef __clang__
-#define UNROLL _Pragma("unroll")
+#define UNROLL_FOR(i, n) _Pragma("unroll") for (size_t i = 0; i < (n); i++)
 #else
-#define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL_FOR(i, n) _Pragma("GCC unroll 32") for (size_t i = 0; i < (n); i++)
 #endif
 
 V_FN vi load_along(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside);
 V_FN vi load_across(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside);
 
 V_FN void istore_n(void *p, vi a, size_t n) { /* n may be more than VL */
-    if (n >= VL) v_istore(p, a);
-    else v_store_n(p, v_floats(a), n);
+    if (n >= VL)
+        v_istore(p, a);
+    else
+        v_store_n(p, v_floats(a), n);
 }
 
 /* A square of VL by VL units; r[i] lane j becomes r[j] lane i. */
@@ -43,7 +48,8 @@ V_FN void transpose_units(vi r[VL]) {
     }
     for (int q = 0; q < 4; q++) {
         vi even0 = _mm512_shuffle_i32x4(r[q], r[4 + q], 0x88), odd0 = _mm512_shuffle_i32x4(r[q], r[4 + q], 0xdd);
-        vi even1 = _mm512_shuffle_i32x4(r[8 + q], r[12 + q], 0x88), odd1 = _mm512_shuffle_i32x4(r[8 + q], r[12 + q], 0xdd);
+        vi even1 = _mm512_shuffle_i32x4(r[8 + q], r[12 + q], 0x88),
+           odd1 = _mm512_shuffle_i32x4(r[8 + q], r[12 + q], 0xdd);
         t[q] = _mm512_shuffle_i32x4(even0, even1, 0x88);
         t[q + 4] = _mm512_shuffle_i32x4(odd0, odd1, 0x88);
         t[q + 8] = _mm512_shuffle_i32x4(even0, even1, 0xdd);
@@ -75,13 +81,13 @@ V_FN void transpose_units(vi r[VL]) {
 /* VL by VL units from (lane, unit) on, transposed against how they are stored; `inside` as in the loads. */
 V_FN void load_square(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside, vi r[VL]) {
     if (inside) {
-        UNROLL for (size_t i = 0; i < VL; i++)
+        UNROLL_FOR(i, VL)
             r[i] = p->k_major ? load_across(p, lane, unit + i, true) : load_along(p, lane + i, unit, true);
     } else {
         vi edge[VL];
         for (size_t i = 0; i < VL; i++)
             edge[i] = p->k_major ? load_across(p, lane, unit + i, false) : load_along(p, lane + i, unit, false);
-        UNROLL for (size_t i = 0; i < VL; i++) r[i] = edge[i];
+        UNROLL_FOR(i, VL) r[i] = edge[i];
     }
     transpose_units(r);
 }
@@ -92,11 +98,12 @@ V_FN bool is_inside(const figk_gemm_pack *p, size_t lane, size_t unit) {
 
 /* --- dst[unit][lanes] --------------------------------------------------------------------------------------*/
 
-V_FN void units_from_square(const figk_gemm_pack *p, size_t lane, size_t unit, size_t n_units, size_t lanes, bool inside) {
+V_FN void units_from_square(const figk_gemm_pack *p, size_t lane, size_t unit, size_t n_units, size_t lanes,
+                            bool inside) {
     int32_t *dst = (int32_t *)p->dst + unit * lanes + lane;
     vi r[VL];
     load_square(p, lane, unit, inside, r);
-    UNROLL for (size_t i = 0; i < VL; i++)
+    UNROLL_FOR(i, VL)
         if (inside || unit + i < n_units) v_istore(dst + i * lanes, r[i]);
 }
 
@@ -107,7 +114,8 @@ V_FN void pack_units_major(figk_gemm_pack p, size_t n_units, size_t lanes) {
         size_t unit = 0;
         if (p.k_major) {
             if (lane + VL <= p.lanes)
-                for (; (unit + 1) * UNIT_K <= p.k; unit++) v_istore(dst + unit * lanes, load_across(&p, lane, unit, true));
+                for (; (unit + 1) * UNIT_K <= p.k; unit++)
+                    v_istore(dst + unit * lanes, load_across(&p, lane, unit, true));
             for (; unit < n_units; unit++) v_istore(dst + unit * lanes, load_across(&p, lane, unit, false));
             continue;
         }
@@ -118,13 +126,16 @@ V_FN void pack_units_major(figk_gemm_pack p, size_t n_units, size_t lanes) {
 
 /* --- dst[lane][unit] ---------------------------------------------------------------------------------------*/
 
-V_FN void lanes_from_square(const figk_gemm_pack *p, size_t lane, size_t unit, size_t n_units, size_t stride, bool inside) {
+V_FN void lanes_from_square(const figk_gemm_pack *p, size_t lane, size_t unit, size_t n_units, size_t stride,
+                            bool inside) {
     int32_t *dst = (int32_t *)p->dst + lane * stride + unit;
     vi r[VL];
     load_square(p, lane, unit, inside, r);
-    UNROLL for (size_t i = 0; i < VL; i++) {
-        if (inside) v_istore(dst + i * stride, r[i]);
-        else if (lane + i < p->lanes) istore_n(dst + i * stride, r[i], n_units - unit);
+    UNROLL_FOR(i, VL) {
+        if (inside)
+            v_istore(dst + i * stride, r[i]);
+        else if (lane + i < p->lanes)
+            istore_n(dst + i * stride, r[i], n_units - unit);
     }
 }
 
@@ -145,5 +156,6 @@ V_FN void pack_lanes_major(figk_gemm_pack p, size_t n_units, size_t stride) {
         for (; lane < p.lanes; lane += VL) lanes_from_square(&p, lane, unit, n_units, stride, false);
     }
 }
+#endif
 
 #endif

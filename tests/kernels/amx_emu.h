@@ -1,5 +1,5 @@
-/* kernels/x86/amx_emu.h: the tile operations of amx.h in software, strict where the processor would raise a fault. For
- * tests; include it before the kernel. */
+/* tests/kernels/amx_emu.h: the tile operations of kernels/x86/amx.h in software, strict where the processor would raise
+ * a fault. To be included before the kernel. */
 #ifndef FIG_AMX_EMU_H
 #define FIG_AMX_EMU_H
 #define FIG_AMX_EMULATED
