@@ -26,8 +26,8 @@ typedef struct fig_lm_inputs {
 } fig_lm_inputs;
 
 /* An architecture: one short file in models/, one line in models.def. build records the network under the current path
- * and returns the last hidden state [b, t, c]; *head is the weight [v, c] that turns it into logits. Among the options must be
- * the whole numbers vocab_size, n_layer, n_head, n_embd and block_size: training and generation ask for them. */
+ * and returns the last hidden state [b, t, c]; *head is the weight [v, c] that turns it into logits. Training and
+ * generation ask for the whole numbers vocab_size, n_layer, n_head, n_embd, block_size: options has rows for them. */
 struct fig_arch {
     const char *name;   /* "gpt2", "qwen3", "llama" */
     const char *medium; /* "text" */

@@ -6,7 +6,7 @@
  *
  *     typedef struct config { int64_t n_layer; double dropout; } config;
  *     static const fig_option rows[] = {
- *         {.name = "n_layer", .kind = FIG_OPT_INT, .offset = offsetof(config, n_layer), .low = 1, .high = 64, .fallback = "4"},
+ *         {.name = "n_layer", .kind = FIG_OPT_INT, .offset = offsetof(config, n_layer), .low = 1, .high = 64},
  *         {.name = "dropout", .kind = FIG_OPT_REAL, .offset = offsetof(config, dropout), .low = 0, .high = 0.9},
  *     };
  *     static const fig_option_table table = {rows, 2}; */

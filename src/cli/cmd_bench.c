@@ -12,6 +12,7 @@
 
 #define TEXT_BYTES 400000
 #define DECODE_TOKENS 64
+#define CACHE_BYTES 64e6               /* a model below it may stay in a cache */
 #define READ_BYTES ((size_t)256 << 20) /* far beyond any cache */
 
 typedef struct settings {
@@ -207,8 +208,10 @@ static fig_status bench_writing(bench *b, const shape *s, fig__json *j) {
         double bytes = (double)fig_params_bytes(fig_model_params(model)); /* each token reads every weight once */
         fig__json_put(j, "prefill_tok_per_sec", fig__json_new_real((double)r.n_prompt / r.prefill_seconds));
         fig__json_put(j, "decode_tok_per_sec", fig__json_new_real(decode));
-        fig__json_put(j, "decode_share_of_bandwidth",
-                      fig__json_new_real(b->bandwidth > 0 ? decode * bytes / b->bandwidth : 0));
+        fig__json_put(j, "decode_read_bytes_per_second", fig__json_new_real(decode * bytes));
+        bool from_memory = bytes > CACHE_BYTES && b->bandwidth > 0; /* what a cache holds is no matter of memory */
+        if (from_memory)
+            fig__json_put(j, "decode_share_of_bandwidth", fig__json_new_real(decode * bytes / b->bandwidth));
     }
     fig_generator_free(gen);
     fig_model_free(model);
@@ -217,20 +220,24 @@ static fig_status bench_writing(bench *b, const shape *s, fig__json *j) {
 
 static double number(const fig__json *j, const char *key) { return fig__json_real(fig__json_get(j, key), 0); }
 
+static fig_status print_model(fig_context *ctx, const char *name, const fig__json *j) {
+    FIG_TRY(fig__printf(ctx, "%-12s train %.0f tokens/s (%.1f %% of peak, %.0f ms a step, %.0f MB)", name,
+                        number(j, "train_tok_per_sec"), 100 * number(j, "train_mfu"),
+                        1e3 * number(j, "train_seconds_per_step"), number(j, "train_memory_bytes") / 1e6));
+    FIG_TRY(fig__printf(ctx, "; write %.0f tokens/s, read a prompt %.0f tokens/s", number(j, "decode_tok_per_sec"),
+                        number(j, "prefill_tok_per_sec")));
+    double share = number(j, "decode_share_of_bandwidth");
+    if (share > 0) FIG_TRY(fig__printf(ctx, " (%.0f %% of memory speed)", 100 * share));
+    return fig__print(ctx, "\n", 1);
+}
+
 static fig_status bench_model(bench *b, const shape *s, fig__json *all) {
     fig__json *j = fig__json_new_object();
     fig__meter_note("%s ...", s->name);
     fig__json_put(j, "model", fig__json_new_str(s->name));
     fig_status status = bench_training(b, s, j);
     if (!status) status = bench_writing(b, s, j);
-    if (!status && !b->args->globals.json)
-        status = fig__printf(b->args->ctx,
-                             "%-12s train %8.0f tokens/s (%4.1f %% of peak, %.0f ms a step, %.0f MB)   prefill %7.0f   "
-                             "decode %6.0f tokens/s (%.0f %% of memory speed)\n",
-                             s->name, number(j, "train_tok_per_sec"), 100 * number(j, "train_mfu"),
-                             1e3 * number(j, "train_seconds_per_step"), number(j, "train_memory_bytes") / 1e6,
-                             number(j, "prefill_tok_per_sec"), number(j, "decode_tok_per_sec"),
-                             100 * number(j, "decode_share_of_bandwidth"));
+    if (!status && !b->args->globals.json) status = print_model(b->args->ctx, s->name, j);
     fig__json_push(all, j);
     return status;
 }

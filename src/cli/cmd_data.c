@@ -5,6 +5,17 @@
 #include "cli/meter.h"
 #include "cli/text.h"
 
+/* Where something was put, and how many lines it has; n < 0: not said. */
+static fig_status report_path(fig__args *args, const char *path, int64_t n) {
+    if (!args->globals.json)
+        return n < 0 ? fig__printf(args->ctx, "%s\n", path)
+                     : fig__printf(args->ctx, "%s: %lld lines\n", path, (long long)n);
+    fig__json *j = fig__json_new_object();
+    fig__json_put(j, "path", fig__json_new_str(path));
+    if (n >= 0) fig__json_put(j, "lines", fig__json_new_int(n));
+    return fig__print_json(args->ctx, j, 2);
+}
+
 /* --- get ----------------------------------------------------------------------------------------------------------*/
 
 typedef struct get_settings {
@@ -69,7 +80,8 @@ static fig_status run_get(fig__args *args) {
     fig_dataset_get_options o = {.out_dir = s.out, .mirror_dir = s.mirror, .progress = fig__meter_dataset};
     FIG_TRY(fig_dataset_get(args->ctx, args->words.data[0], &o));
     fig__meter_clear();
-    return fig__printf(args->ctx, "%s/%s\n", s.out, args->words.data[0]);
+    const char *path = fig__arena_printf(args->arena, "%s/%s", s.out, args->words.data[0]);
+    return path ? report_path(args, path, -1) : FIG_ERR_NOMEM;
 }
 
 const fig__command fig__cmd_data_get = {
@@ -141,7 +153,7 @@ static fig_status run_make(fig__args *args) {
     fig_status status = fig_dataset_make_names(ctx, s.unicode, filter, s.out, &n);
     fig_filter_free(filter);
     FIG_TRY(status);
-    return fig__printf(ctx, "%s: %llu names\n", s.out, (unsigned long long)n);
+    return report_path(args, s.out, (int64_t)n);
 }
 
 const fig__command fig__cmd_data_make = {

@@ -149,7 +149,8 @@ typedef struct output {
     fig__writer *file; /* NULL: standard output */
     waiting *samples;
     int64_t turn;
-    char last; /* byte written */
+    bool begun; /* the prompt of the sample whose turn it is has been written */
+    char last;  /* byte written */
     fig_status status;
 } output;
 
@@ -181,8 +182,10 @@ static fig_status put_json(output *out, int64_t number, waiting *w) {
     return status;
 }
 
+/* Not before a sample's first text: then the prompt has been understood. */
 static fig_status begin_sample(output *out) {
-    if (out->args->globals.json) return FIG_OK;
+    if (out->begun || out->args->globals.json) return FIG_OK;
+    out->begun = true;
     if (out->turn) FIG_TRY(put(out, "---\n", 4));
     return out->s->echo ? put(out, out->prompt, strlen(out->prompt)) : FIG_OK;
 }
@@ -191,6 +194,7 @@ static fig_status begin_sample(output *out) {
 static fig_status write_waiting(output *out) {
     while (out->turn < out->s->o.num_samples) {
         waiting *w = &out->samples[out->turn];
+        FIG_TRY(begin_sample(out));
         if (!out->args->globals.json) {
             FIG_TRY(put(out, fig__buf_str(&w->text), w->text.len));
             fig__buf_clear(&w->text);
@@ -201,7 +205,8 @@ static fig_status write_waiting(output *out) {
         else if (out->last != '\n')
             FIG_TRY(put(out, "\n", 1));
         fig__buf_deinit(&w->text);
-        if (++out->turn < out->s->o.num_samples) FIG_TRY(begin_sample(out));
+        out->turn++;
+        out->begun = false;
     }
     return FIG_OK;
 }
@@ -240,7 +245,6 @@ static void report_speed(const fig_generate_report *r, const settings *s) {
 
 static fig_status write_samples(output *out, fig_generator *gen, size_t prompt_len) {
     fig_generate_report report = {0};
-    FIG_TRY(begin_sample(out));
     fig_status status = fig_generate(gen, out->prompt, prompt_len, &out->s->o, on_text, out, &report);
     if (out->status) return out->status;
     FIG_TRY(status);

@@ -374,7 +374,7 @@ static fig_status report(const fig__run *run) {
 static fig_status train(fig__run *run) {
     fig_context *ctx = run->args->ctx;
     listener l = {0};
-    if (run->showcase) FIG_TRY(fig__showcase_new(ctx, &l.showcase));
+    if (run->showcase && !run->args->globals.json) FIG_TRY(fig__showcase_new(ctx, &l.showcase));
     double start = fig__now();
     fig__meter_start(run->args->globals.quiet);
     fig_status status = fig_trainer_run(run->trainer, on_event, &l, &run->report);

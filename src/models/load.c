@@ -57,17 +57,21 @@ static const fig__weight *find_named(const fig__names *names, const fig__weights
     return fig__weights_find(w, longer);
 }
 
+static const char *file_of(const fig__weights *w) {
+    return fig__weights_count(w) ? fig__weights_at(w, 0)->file : "the file";
+}
+
 static fig_status take_param(fig_model *m, const fig__weights *w, target *t) {
     int block = -1;
     char name[FIG__WEIGHTS_MAX_NAME];
     const fig__weight *own = fig__weights_find(w, t->info.path);
     const fig__name *row = own || !m->arch->names ? NULL : fig__names_find(m->arch->names, t->info.path, &block);
     if (own) return take_part(m, w, own, false, t);
-    FIG_CHECK(m->ctx, row, FIG_ERR_FORMAT, "the file has no tensor for %s", t->info.path);
+    FIG_CHECK(m->ctx, row, FIG_ERR_FORMAT, "%s: no tensor for %s", file_of(w), t->info.path);
     for (int i = 0; i < 3 && row->theirs[i]; i++) {
         fig__name_numbered(row->theirs[i], block, name, sizeof name);
         const fig__weight *part = find_named(m->arch->names, w, name);
-        FIG_CHECK(m->ctx, part, FIG_ERR_FORMAT, "the file has no tensor %s (for %s)", name, t->info.path);
+        FIG_CHECK(m->ctx, part, FIG_ERR_FORMAT, "%s: no tensor %s (for %s)", file_of(w), name, t->info.path);
         FIG_TRY(take_part(m, w, part, row->transposed, t));
     }
     return FIG_OK;
@@ -87,7 +91,7 @@ fig_status fig__model_take_weights(fig_model *m, const fig__weights *w) {
         if (!t.values) return FIG_ERR_NOMEM;
         fig_status status = take_param(m, w, &t);
         if (!status && t.filled + may_miss(m, &t.info) < t.info.numel)
-            status = FIG_FAIL(m->ctx, FIG_ERR_SHAPE, "%s: the file gives %zu numbers of %zu", t.info.path, t.filled,
+            status = FIG_FAIL(m->ctx, FIG_ERR_SHAPE, "%s: %s: %zu numbers of %zu", file_of(w), t.info.path, t.filled,
                               t.info.numel);
         if (!status) status = fig_params_set(m->params, t.info.path, t.values, FIG_F32, t.info.numel);
         fig__free(m->ctx, t.values);
@@ -195,13 +199,15 @@ static fig_status load_config(fig_context *ctx, const char *dir, fig__json **con
     return status;
 }
 
-static fig_status load_dir(fig_context *ctx, const char *dir, const fig_model_options *options, fig_model **out) {
+/* weights: one file of the folder, or NULL: whatever the folder has under the usual names. */
+static fig_status load_dir(fig_context *ctx, const char *dir, const char *weights, const fig_model_options *options,
+                           fig_model **out) {
     fig__json *config = NULL, *settings = NULL;
     fig__weights *w = NULL;
     const char *arch;
     fig_status status;
     FIG_GOTO(load_config(ctx, dir, &config, &arch, &settings));
-    FIG_GOTO(fig__st_open_model(ctx, dir, &w));
+    FIG_GOTO(weights ? fig__st_open(ctx, weights, &w) : fig__st_open_model(ctx, dir, &w));
     FIG_GOTO(make(ctx, arch, settings, w, options, out));
     status = find_tokenizer(*out, dir);
     if (!status) status = read_generation(*out, dir);
@@ -240,7 +246,7 @@ static fig_status load_llama2c(fig_context *ctx, const char *path, const fig_mod
 }
 
 static fig_status load_path(fig_context *ctx, const char *path, const fig_model_options *options, fig_model **out) {
-    if (fig__path_is_dir(path)) return load_dir(ctx, path, options, out);
+    if (fig__path_is_dir(path)) return load_dir(ctx, path, NULL, options, out);
     if (ends_with(path, ".bin")) return load_llama2c(ctx, path, options, out);
     FIG_CHECK(
         ctx, ends_with(path, ".safetensors"), FIG_ERR_FORMAT,
@@ -248,7 +254,7 @@ static fig_status load_path(fig_context *ctx, const char *path, const fig_model_
         path);
     char dir[4096];
     snprintf(dir, sizeof dir, "%.*s.", (int)(fig__path_base(path) - path), path);
-    return load_dir(ctx, dir, options, out);
+    return load_dir(ctx, dir, path, options, out);
 }
 
 fig_status fig_model_load(fig_context *ctx, const char *name, const fig_model_options *options, fig_model **out) {

@@ -40,9 +40,7 @@ static int tree_levels(int64_t n) {
     return levels;
 }
 
-static bool writes_samples(const fig_trainer *t) {
-    return t->o.sample_tokens > 0 && fig_model_tokenizer(t->model);
-}
+static bool writes_samples(const fig_trainer *t) { return t->o.sample_tokens > 0 && fig_model_tokenizer(t->model); }
 
 /* Of the networks for training, evaluation and samples, scratch of all threads included. */
 static fig_status networks_bytes(const fig_trainer *t, size_t *arena, size_t *all) {
@@ -108,7 +106,8 @@ fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_
     *out = NULL;
     fig_trainer *t = FIG_NEW(ctx, fig_trainer);
     if (!t) return FIG_ERR_NOMEM;
-    *t = (fig_trainer){.ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options, .given = *options};
+    *t = (fig_trainer){
+        .ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options, .given = *options};
     fig_status status = trainer_init(t);
     if (status) {
         fig_trainer_free(t);
@@ -133,8 +132,7 @@ static fig_status take_memory(fig_trainer *t) {
     t->targets = t->inputs + tokens;
     for (int i = 0; i < t->n_levels; i++)
         if (!(t->levels[i] = FIG_NEW_N(t->ctx, float, n_flat))) return FIG_ERR_NOMEM;
-    if (writes_samples(t))
-        FIG_TRY(fig_generator_new(t->model, (size_t)t->o.sample_count, 0, &t->gen));
+    if (writes_samples(t)) FIG_TRY(fig_generator_new(t->model, (size_t)t->o.sample_count, 0, &t->gen));
     return FIG_OK;
 }
 

@@ -44,7 +44,7 @@ took=$((($(date +%s%N) - start) / 1000000)) # milliseconds
 finish two 2
 expect_same two "two threads"
 
-moments=$(awk -v took="$took" 'BEGIN { srand(); for (i = 0; i < 3; i++) printf "%.3f ", 0.2 + rand() * took / 2500 }')
+moments=$(awk -v took="$took" 'BEGIN { srand(); for (i = 0; i < 3; i++) printf "%.3f ", 0.2 + rand() * took / 3000 }')
 for moment in $moments; do
     (train killed 2) > "$work/killed.txt" 2>&1 &
     child=$!

@@ -1,5 +1,5 @@
-/* Checkpoints: a run that was interrupted, killed or resumed ends in the bits of one that was left alone; a checkpoint that
- * is damaged or belongs to another run is refused in one line and nothing is touched. */
+/* Checkpoints: a run that was interrupted, killed or resumed ends in the bits of one that was left alone; a checkpoint
+ * that is damaged or belongs to another run is refused in one line and nothing is touched. */
 #include "train_help.h"
 #include "base/map.h"
 #include <dirent.h>
@@ -11,7 +11,8 @@
 static uint64_t tree_hash_;
 static int add_file(const char *path, const struct stat *info, int type, struct FTW *where) {
     (void)where;
-    uint64_t parts[4] = {fig__hash64(path, strlen(path)), (uint64_t)info->st_mtim.tv_sec, (uint64_t)info->st_mtim.tv_nsec, 0};
+    uint64_t parts[4] = {fig__hash64(path, strlen(path)), (uint64_t)info->st_mtim.tv_sec,
+                         (uint64_t)info->st_mtim.tv_nsec, 0};
     FILE *f = type == FTW_F ? fopen(path, "rb") : NULL;
     char piece[65536];
     for (size_t n; f && (n = fread(piece, 1, sizeof piece, f)) > 0;) parts[3] = parts[3] * 31 + fig__hash64(piece, n);
@@ -56,7 +57,10 @@ static void expect_same_file(const job *a, const job *b, const char *name, bool 
 
 /* --- stopping and going on --------------------------------------------------------------------------------------*/
 
-typedef struct stopper { fig_context *ctx; int64_t at; } stopper;
+typedef struct stopper {
+    fig_context *ctx;
+    int64_t at;
+} stopper;
 static void stop_at(void *user, const fig_train_event *e) {
     stopper *s = user;
     if (e->kind == FIG_TRAIN_STEP && e->iter == s->at) fig_cancel(s->ctx);
@@ -78,7 +82,8 @@ static job variant(int which, const char *data, const char *out) {
     job j = job_of(data, out);
     j.o.sample_tokens = 5;
     if (which == 0) j.settings = "dropout=0.1", j.o.ema_decay = 0.9, j.o.grad_accum = 3, j.o.batch_size = 2;
-    if (which == 1) j.arch = "qwen3", j.dtype = FIG_BF16, j.o.optimizer = FIG_MUON, j.o.schedule = 2, j.o.log_interval = 2;
+    if (which == 1)
+        j.arch = "qwen3", j.dtype = FIG_BF16, j.o.optimizer = FIG_MUON, j.o.schedule = 2, j.o.log_interval = 2;
     if (which == 2) j.arch = "llama", j.o.optimizer = FIG_SGD, j.o.learning_rate = 0.1, j.settings = "tied=false";
     return j;
 }
@@ -130,10 +135,13 @@ TEST(resuming_cleans_up) {
     uint64_t hash = hash_of(&whole);
     run_until(&parts, 10);
     FILE *log = fopen(check_path(parts.o.out_dir, "log.jsonl"), "a");
-    fprintf(log, "{\"iter\": 11, \"loss\": 99}\n{\"iter\": 12, \"lo");
+    for (int i = 11; i < 100; i++)
+        fprintf(log, "{\"iter\": %d, \"loss\": 99, \"grad_norm\": 99}\n", i); /* more than will follow */
+    fprintf(log, "{\"iter\": 100, \"lo");
     fclose(log);
     EXPECT_OK(ctx, fig__mkdirs(ctx, check_path(parts.o.out_dir, "checkpoints/tmp-step-000000013")));
-    EXPECT_OK(ctx, fig__file_write(ctx, check_path(parts.o.out_dir, "checkpoints/tmp-step-000000013/state.json"), "{", 1));
+    EXPECT_OK(ctx,
+              fig__file_write(ctx, check_path(parts.o.out_dir, "checkpoints/tmp-step-000000013/state.json"), "{", 1));
     parts.o.resume = true;
     EXPECT(hash_of(&parts) == hash);
     expect_same_file(&whole, &parts, "log.jsonl", true);
@@ -199,14 +207,16 @@ static void expect_refused(const job *j, const char *part, const char *other) {
     char error[1024];
     uint64_t before = tree_hash(j->o.out_dir);
     fig_status status = run_job(j, &r, error);
-    if (!EXPECT(status && fig_status_is_usage(status) && strstr(error, part) && strstr(error, other) && !strchr(error, '\n')))
+    if (!EXPECT(status && fig_status_is_usage(status) && strstr(error, part) && strstr(error, other) &&
+                !strchr(error, '\n')))
         fprintf(stderr, "    %s: %s\n", fig_status_text(status), error);
     EXPECT(tree_hash(j->o.out_dir) == before);
 }
 
 TEST(other_settings_are_named) {
     fig_context *ctx = check_context();
-    const char *dir = check_tmpdir(), *data = made_up_data(ctx, dir, 300, -1), *other = made_up_data(ctx, check_tmpdir(), 301, -1);
+    const char *dir = check_tmpdir(), *data = made_up_data(ctx, dir, 300, -1),
+               *other = made_up_data(ctx, check_tmpdir(), 301, -1);
     job first = job_of(data, check_path(dir, "out")), j;
     run_until(&first, 6);
     first.o.resume = true;
@@ -230,7 +240,8 @@ TEST(other_settings_are_named) {
     expect_refused(&j, "context was 16 there and is 8 now", "");
     j = first, j.data = other;
     expect_refused(&j, "data was", "now");
-    j = first, j.o.max_iters = 12, j.o.eval_interval = 3, j.o.log_interval = 4, j.o.keep_checkpoints = 9; /* how, not what */
+    j = first, j.o.max_iters = 12, j.o.eval_interval = 3, j.o.log_interval = 4,
+    j.o.keep_checkpoints = 9; /* how, not what */
     fig_train_report r;
     EXPECT_EQ_I(run_job(&j, &r, NULL), FIG_OK);
     EXPECT_EQ_I(r.iters, 12);
@@ -267,12 +278,20 @@ static void no_json(char *bytes, size_t *len) {
 }
 
 TEST(damaged_checkpoints_are_refused) {
-    static const struct { const char *file; change_fn *change; const char *says; } cases[] = {
-        {"state.safetensors", cut, "state.safetensors"}, {"state.safetensors", cut_to_nothing, "state.safetensors"},
-        {"state.safetensors", put_nan, "finite"},        {"state.safetensors", put_infinity, "finite"},
-        {"state.safetensors", other_shape, "qkv.weight"}, {"state.safetensors", other_name, "norm.weight"},
-        {"state.json", cut, "state.json"},               {"state.json", cut_to_nothing, "state.json"},
-        {"state.json", other_version, "version 7"},      {"state.json", no_json, "state.json"}};
+    static const struct {
+        const char *file;
+        change_fn *change;
+        const char *says;
+    } cases[] = {{"state.safetensors", cut, "state.safetensors"},
+                 {"state.safetensors", cut_to_nothing, "state.safetensors"},
+                 {"state.safetensors", put_nan, "finite"},
+                 {"state.safetensors", put_infinity, "finite"},
+                 {"state.safetensors", other_shape, "qkv.weight"},
+                 {"state.safetensors", other_name, "norm.weight"},
+                 {"state.json", cut, "state.json"},
+                 {"state.json", cut_to_nothing, "state.json"},
+                 {"state.json", other_version, "version 7"},
+                 {"state.json", no_json, "state.json"}};
     fig_context *ctx = check_context();
     const char *dir = check_tmpdir(), *data = made_up_data(ctx, dir, 300, -1);
     job j = job_of(data, check_path(dir, "out"));

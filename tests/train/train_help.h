@@ -8,10 +8,11 @@
 static inline char *made_up_text(size_t n_sentences) {
     static const char *const who[] = {"the cat", "a dog", "my aunt", "the old king", "one bird"};
     static const char *const does[] = {"sees", "likes", "follows", "hears", "paints"};
-    char *text = malloc(n_sentences * 40 + 1), *at = text;
-    for (size_t i = 0; i < n_sentences; i++) {
+    size_t size = n_sentences * 40 + 1, len = 0;
+    char *text = calloc(1, size);
+    for (size_t i = 0; text && i < n_sentences; i++) {
         size_t h = i * 2654435761u >> 7;
-        at += sprintf(at, "%s %s %s.\n", who[h % 5], does[h / 5 % 5], who[h / 25 % 5]);
+        len += (size_t)snprintf(text + len, size - len, "%s %s %s.\n", who[h % 5], does[h / 5 % 5], who[h / 25 % 5]);
     }
     return text;
 }
@@ -19,7 +20,8 @@ static inline char *made_up_text(size_t n_sentences) {
 static inline fig_tokenizer *char_tokenizer(fig_context *ctx, const char *text) {
     fig_tokenizer_trainer *trainer = NULL;
     fig_tokenizer *tok = NULL;
-    EXPECT_OK(ctx, fig_tokenizer_trainer_new(ctx, &(fig_tokenizer_train_options){.kind = FIG_TOKENIZER_CHAR}, &trainer));
+    EXPECT_OK(ctx,
+              fig_tokenizer_trainer_new(ctx, &(fig_tokenizer_train_options){.kind = FIG_TOKENIZER_CHAR}, &trainer));
     EXPECT_OK(ctx, fig_tokenizer_trainer_add(trainer, text, strlen(text)));
     EXPECT_OK(ctx, fig_tokenizer_trainer_finish(trainer, NULL, &tok));
     fig_tokenizer_trainer_free(trainer);
@@ -45,7 +47,7 @@ static inline const char *made_up_data(fig_context *ctx, const char *dir, size_t
 typedef struct job {
     const char *data, *arch, *settings; /* settings: "n_embd=32 dropout=0.1" */
     fig_dtype dtype;
-    int n_threads;                      /* 0: one */
+    int n_threads; /* 0: one */
     fig_train_options o;
     fig_train_fn *on_event;
     void *user;
@@ -87,7 +89,8 @@ static inline fig_status session_open(const job *j, session *s) {
     FIG_TRY(fig_context_new(&o, &s->ctx));
     s->bytes = fig_memory(s->ctx).bytes_now;
     FIG_TRY(fig_dataset_open(s->ctx, j->data, &s->data));
-    FIG_TRY(fig_model_new(s->ctx, j->arch, &(fig_model_options){.dtype = j->dtype, .seed = (uint64_t)j->o.seed}, &s->model));
+    FIG_TRY(fig_model_new(s->ctx, j->arch, &(fig_model_options){.dtype = j->dtype, .seed = (uint64_t)j->o.seed},
+                          &s->model));
     FIG_TRY(set_all(s->model, j->settings));
     snprintf(path, sizeof path, "%s/tokenizer.json", j->data);
     FIG_TRY(fig_tokenizer_load(s->ctx, path, &tok));

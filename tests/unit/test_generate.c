@@ -1,5 +1,5 @@
-/* Writing: a sample's text is its own whatever runs beside it; characters and stop texts at any cut; the ends of a text. Some
- * tests use a made-up architecture that says what it is told to, position by position. */
+/* Writing: a sample's text is its own whatever runs beside it; characters and stop texts at any cut; the ends of a
+ * text. Some tests use a made-up architecture that says what it is told to, position by position. */
 #include "tiny_gpt.h"
 #include <fig/generate.h>
 #include <fig/nn.h>
@@ -11,7 +11,7 @@ typedef struct written {
     size_t len[8];
     char why[8][16];
     int n_calls, n_ended, stop_after; /* stop_after: return false from that call on; 0: never */
-    bool split;                      /* a piece that is not whole characters */
+    bool split;                       /* a piece that is not whole characters */
 } written;
 
 static bool is_utf8(const char *s, size_t n) {
@@ -25,7 +25,8 @@ static bool is_utf8(const char *s, size_t n) {
 
 static bool take(void *user, int64_t sample, const char *text, size_t len, bool done, const char *stop) {
     written *w = user;
-    if (!EXPECT(sample >= 0 && sample < 8 && w->len[sample] + len < sizeof w->text[0] && !*w->why[sample])) return false;
+    if (!EXPECT(sample >= 0 && sample < 8 && w->len[sample] + len < sizeof w->text[0] && !*w->why[sample]))
+        return false;
     memcpy(w->text[sample] + w->len[sample], text, len);
     w->len[sample] += len;
     w->split |= !is_utf8(text, len);
@@ -41,8 +42,8 @@ static fig_generate_options options_of(int64_t max_tokens, int64_t num_samples, 
     return o;
 }
 
-static written generate(fig_model *m, size_t n_sequences, size_t n_ctx, const char *prompt, const fig_generate_options *o,
-                        fig_generate_report *report) {
+static written generate(fig_model *m, size_t n_sequences, size_t n_ctx, const char *prompt,
+                        const fig_generate_options *o, fig_generate_report *report) {
     fig_context *ctx = fig_model_context(m);
     fig_generator *gen = NULL;
     fig_generate_report unused;
@@ -149,6 +150,10 @@ TEST(a_prompt_that_does_not_fit_loses_its_front) {
     EXPECT_EQ_S(cut.why[0], "length");
     generate(m, 1, 8, prompt, &o, &r);
     EXPECT_EQ_I(r.n_prompt_cut, 93);
+    generate(m, 1, 0, prompt + 68, &o, &r); /* as long as the context, and one less */
+    EXPECT_EQ_I(r.n_prompt_cut, 1);
+    generate(m, 1, 0, prompt + 69, &o, &r);
+    EXPECT_EQ_I(r.n_prompt_cut, 0);
     fig_model_free(m);
 }
 
@@ -187,9 +192,16 @@ TEST(generators_refuse_what_cannot_be) {
 /* --- a model with a script --------------------------------------------------------------------------------------
  * The token after position p is script[p], with all the probability there is. */
 
-typedef struct script_config { int64_t vocab_size, block_size, n_layer, n_head, n_embd; } script_config;
-#define ROW(field, text) {.name = #field, .kind = FIG_OPT_INT, .offset = offsetof(script_config, field), .low = 0, .high = 1000, .fallback = text}
-static const fig__option script_rows[] = {ROW(vocab_size, "0"), ROW(block_size, "64"), ROW(n_layer, "1"), ROW(n_head, "1"), ROW(n_embd, "8")};
+typedef struct script_config {
+    int64_t vocab_size, block_size, n_layer, n_head, n_embd;
+} script_config;
+#define ROW(field, text)                                                                                       \
+    {                                                                                                          \
+        .name = #field, .kind = FIG_OPT_INT, .offset = offsetof(script_config, field), .low = 0, .high = 1000, \
+        .fallback = text                                                                                       \
+    }
+static const fig__option script_rows[] = {ROW(vocab_size, "0"), ROW(block_size, "64"), ROW(n_layer, "1"),
+                                          ROW(n_head, "1"), ROW(n_embd, "8")};
 
 static fig_tensor *script_build(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **head) {
     const script_config *c = config;
@@ -197,7 +209,10 @@ static fig_tensor *script_build(fig_graph *g, const void *config, const fig_lm_i
     *head = fig_param(g, "head", (fig_init){FIG_INIT_ZEROS, 0}, 2, (size_t[]){v, v});
     return fig_embed(g, "script", in->positions, (size_t)c->block_size, v, 0, NULL);
 }
-static const fig_arch script_arch = {.name = "script", .medium = "text", .config_size = sizeof(script_config), .build = script_build,
+static const fig_arch script_arch = {.name = "script",
+                                     .medium = "text",
+                                     .config_size = sizeof(script_config),
+                                     .build = script_build,
                                      .options = &(const fig__option_table){script_rows, FIG_COUNT(script_rows)}};
 
 /* After a prompt of one token the model writes text, and then the end of text. */
@@ -259,8 +274,9 @@ static void expect_stop(const char *text, const char *const *stop, size_t n_stop
     }
     fig_model_free(m);
 }
-#define EXPECT_STOP(text, wanted, why, ...) \
-    expect_stop(text, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *), wanted, why)
+#define EXPECT_STOP(text, wanted, why, ...)                                                                            \
+    expect_stop(text, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *), \
+                wanted, why)
 
 TEST(stop_texts_end_a_sample_and_are_not_given_out) {
     EXPECT_STOP("one two three", "one ", "stop", "two");
@@ -269,13 +285,13 @@ TEST(stop_texts_end_a_sample_and_are_not_given_out) {
 }
 
 TEST(stop_texts_reach_over_tokens_and_may_begin_in_vain) {
-    EXPECT_STOP("aaab aab!", "a", "stop", "aab");           /* the first a is not part of it */
+    EXPECT_STOP("aaab aab!", "a", "stop", "aab");            /* the first a is not part of it */
     EXPECT_STOP("12 121 1212", "12 121 1212", "eos", "123"); /* held back, then given */
     EXPECT_STOP("abcabd", "abc", "stop", "abd", "bcd");
     EXPECT_STOP("end of\n\ntext", "end of", "stop", "\n\n");
-    EXPECT_STOP("half a sto", "half a sto", "eos", "stop");  /* begun at the end of the text */
+    EXPECT_STOP("half a sto", "half a sto", "eos", "stop"); /* begun at the end of the text */
     EXPECT_STOP("caf\xc3\xa9 noir", "caf", "stop", "\xc3\xa9");
-    EXPECT_STOP("nothing", "nothing", "eos", "");            /* an empty stop text never matches */
+    EXPECT_STOP("nothing", "nothing", "eos", ""); /* an empty stop text never matches */
 }
 
 TEST(the_end_of_text_token_ends_it_unless_told_otherwise) {

@@ -47,10 +47,10 @@ TEST(the_first_error_stays) {
     char first[1024];
     snprintf(first, sizeof first, "%s", fig_error(ctx));
     EXPECT(!bad && strstr(first, "add: shapes do not broadcast"));
-    EXPECT(!fig_exp(g, bad));                        /* NULL spreads */
+    EXPECT(!fig_exp(g, bad)); /* NULL spreads */
     EXPECT(!fig_matmul(g, a, bad, false, false));
-    EXPECT(!fig_add(g, a, a));                       /* nothing is recorded any more */
-    EXPECT(!fig_reshape(g, a, 9, (int64_t[]){0}));   /* another mistake is not reported */
+    EXPECT(!fig_add(g, a, a));                     /* nothing is recorded any more */
+    EXPECT(!fig_reshape(g, a, 9, (int64_t[]){0})); /* another mistake is not reported */
     EXPECT(!fig_param(g, "w", (fig_init){FIG_INIT_ZEROS, 0}, 1, (size_t[]){3}));
     EXPECT(!fig_tangent(g, a, a, a));
     fig_tensor *grad = a;
@@ -98,14 +98,17 @@ static fig_tensor *wrong_attention(fig_graph *g, fig_tensor *x) {
 }
 static fig_tensor *wrong_heads(fig_graph *g, fig_tensor *x) {
     (void)x;
-    fig_tensor *q = fig_input(g, "q", FIG_F32, 4, (size_t[]){1, 2, 3, 4}), *k = fig_input(g, "k", FIG_F32, 4, (size_t[]){1, 2, 2, 4});
+    fig_tensor *q = fig_input(g, "q", FIG_F32, 4, (size_t[]){1, 2, 3, 4}),
+               *k = fig_input(g, "k", FIG_F32, 4, (size_t[]){1, 2, 2, 4});
     return fig_attention(g, q, k, k, &(fig_attention_options){.causal = true});
 }
 static fig_tensor *wrong_input(fig_graph *g, fig_tensor *x) {
     (void)x;
     return fig_input(g, "empty", FIG_F32, 2, (size_t[]){3, 0});
 }
-static fig_tensor *wrong_through(fig_graph *g, fig_tensor *x) { return fig_straight_through(g, fig_transpose(g, x, 0, 1), x); }
+static fig_tensor *wrong_through(fig_graph *g, fig_tensor *x) {
+    return fig_straight_through(g, fig_transpose(g, x, 0, 1), x);
+}
 static fig_tensor *wrong_backward(fig_graph *g, fig_tensor *x) {
     fig_tensor *grad;
     fig_backward(g, x, &x, 1, &grad); /* a loss of twelve elements */
@@ -113,14 +116,28 @@ static fig_tensor *wrong_backward(fig_graph *g, fig_tensor *x) {
 }
 
 TEST(wrong_shapes_are_refused_at_the_call) {
-    static const struct { wrong_fn *fn; const char *says; } cases[] = {
-        {wrong_inner, "inner sizes 4 and 3"}, {wrong_reshape, "do not fill"}, {wrong_permute, "not a permutation"},
-        {wrong_slice, "elements 2 to 5 of an axis of 4"}, {wrong_slice_axis, "no axis 2"}, {wrong_slice_start, "of an axis of 4"},
-        {wrong_split, "add up to 2 of 4"}, {wrong_concat, "differ beyond axis 0"}, {wrong_sum, "no axis 2"},
-        {wrong_linear, "input width 4, weight takes 5"}, {wrong_gain, "gain"}, {wrong_index, "index is int32"},
-        {wrong_gather, "index is int32"}, {wrong_targets, "int32 target"}, {wrong_attention, "takes [b, t, h, d]"},
-        {wrong_heads, "number of heads"}, {wrong_input, "empty: axis 1 has 0"}, {wrong_through, "one shape"},
-        {wrong_backward, "12 elements"}};
+    static const struct {
+        wrong_fn *fn;
+        const char *says;
+    } cases[] = {{wrong_inner, "inner sizes 4 and 3"},
+                 {wrong_reshape, "do not fill"},
+                 {wrong_permute, "not a permutation"},
+                 {wrong_slice, "elements 2 to 5 of an axis of 4"},
+                 {wrong_slice_axis, "no axis 2"},
+                 {wrong_slice_start, "of an axis of 4"},
+                 {wrong_split, "add up to 2 of 4"},
+                 {wrong_concat, "differ beyond axis 0"},
+                 {wrong_sum, "no axis 2"},
+                 {wrong_linear, "input width 4, weight takes 5"},
+                 {wrong_gain, "gain"},
+                 {wrong_index, "index is int32"},
+                 {wrong_gather, "index is int32"},
+                 {wrong_targets, "int32 target"},
+                 {wrong_attention, "takes [b, t, h, d]"},
+                 {wrong_heads, "number of heads"},
+                 {wrong_input, "empty: axis 1 has 0"},
+                 {wrong_through, "one shape"},
+                 {wrong_backward, "12 elements"}};
     for (size_t i = 0; i < FIG_COUNT(cases); i++) {
         fig_context *ctx = check_context();
         fig_graph *g = new_graph(ctx, NULL, FIG_F32);
@@ -139,11 +156,15 @@ typedef struct trial {
     fig_plan *plan;
 } trial;
 
-static trial trial_new(fig_params *params, fig_context *ctx) { return (trial){.ctx = ctx, .g = new_graph(ctx, params, FIG_F64)}; }
+static trial trial_new(fig_params *params, fig_context *ctx) {
+    return (trial){.ctx = ctx, .g = new_graph(ctx, params, FIG_F64)};
+}
 
 /* Plans roots and fills every input given with values that avoid kinks. */
 static void trial_plan(trial *t, fig_tensor *const *roots, size_t n_roots, fig_tensor *const *inputs, size_t n_inputs) {
-    if (!EXPECT_OK(t->ctx, fig_graph_status(t->g)) || !EXPECT_OK(t->ctx, fig_plan_new(t->g, roots, n_roots, NULL, &t->plan))) exit(1);
+    if (!EXPECT_OK(t->ctx, fig_graph_status(t->g)) ||
+        !EXPECT_OK(t->ctx, fig_plan_new(t->g, roots, n_roots, NULL, &t->plan)))
+        exit(1);
     for (size_t k = 0; k < n_inputs; k++) {
         double *x = fig_plan_data(t->plan, inputs[k]);
         for (size_t i = 0; i < fig_numel(inputs[k]); i++) x[i] = sin(1.7 * (double)i + (double)k + 0.3);
@@ -188,8 +209,9 @@ TEST(straight_through_has_the_value_of_one_and_the_gradient_of_the_other) {
     fig_tensor *loss = fig_sum(t.g, fig_square(t.g, y), FIG_ALL_AXES);
     fig_backward(t.g, loss, &x, 1, &grad);
     trial_plan(&t, (fig_tensor *[]){loss, grad}, 2, &x, 1);
-    EXPECT_NEAR(run(&t, loss), 6, 0);                                               /* of signs */
-    for (size_t i = 0; i < 6; i++) EXPECT_NEAR(values(&t, grad)[i], values(&t, x)[i] > 0 ? 6 : -6, 1e-15); /* 2 sign(x) * 3 */
+    EXPECT_NEAR(run(&t, loss), 6, 0); /* of signs */
+    for (size_t i = 0; i < 6; i++)
+        EXPECT_NEAR(values(&t, grad)[i], values(&t, x)[i] > 0 ? 6 : -6, 1e-15); /* 2 sign(x) * 3 */
     trial_free(&t);
 }
 
@@ -206,15 +228,27 @@ TEST(gradients_reach_inputs_and_intermediates) {
     for (size_t b = 0; b < 2; b++)
         for (size_t c = 0; c < 3; c++) {
             double sum = 0;
-            for (size_t o = 0; o < 4; o++) sum += 2 * hv[b * 4 + o] * (1 - hv[b * 4 + o] * hv[b * 4 + o]) * wv[o * 3 + c];
+            for (size_t o = 0; o < 4; o++)
+                sum += 2 * hv[b * 4 + o] * (1 - hv[b * 4 + o] * hv[b * 4 + o]) * wv[o * 3 + c];
             EXPECT_NEAR(values(&t, grads[0])[b * 3 + c], sum, 1e-13);
         }
     for (size_t o = 0; o < 4; o++)
         for (size_t c = 0; c < 3; c++) {
             double sum = 0;
-            for (size_t b = 0; b < 2; b++) sum += 2 * hv[b * 4 + o] * (1 - hv[b * 4 + o] * hv[b * 4 + o]) * xv[b * 3 + c];
+            for (size_t b = 0; b < 2; b++)
+                sum += 2 * hv[b * 4 + o] * (1 - hv[b * 4 + o] * hv[b * 4 + o]) * xv[b * 3 + c];
             EXPECT_NEAR(values(&t, grads[2])[o * 3 + c], sum, 1e-13);
         }
+    trial_free(&t);
+}
+
+TEST(a_gradient_may_begin_at_an_intermediate) {
+    trial t = trial_new(NULL, check_context());
+    fig_tensor *x = input2(t.g, 2, 3), *h = fig_tanh(t.g, x), *grad;
+    EXPECT_OK(t.ctx, fig_backward(t.g, fig_sum(t.g, fig_square(t.g, h), FIG_ALL_AXES), &h, 1, &grad));
+    trial_plan(&t, (fig_tensor *[]){h, grad}, 2, &x, 1);
+    EXPECT_OK(t.ctx, fig_plan_run(t.plan, NULL));
+    for (size_t i = 0; i < 6; i++) EXPECT_NEAR(values(&t, grad)[i], 2 * values(&t, h)[i], 1e-15);
     trial_free(&t);
 }
 
@@ -240,7 +274,8 @@ static fig_tensor *network(fig_graph *g, fig_tensor *x, fig_tensor *w, fig_tenso
 
 TEST(tangents_agree_with_differences) {
     trial t = trial_new(NULL, check_context());
-    fig_tensor *x = input2(t.g, 2, 3), *w = input2(t.g, 4, 3), *gain = fig_input(t.g, "gain", FIG_F64, 1, (size_t[]){4});
+    fig_tensor *x = input2(t.g, 2, 3), *w = input2(t.g, 4, 3),
+               *gain = fig_input(t.g, "gain", FIG_F64, 1, (size_t[]){4});
     fig_tensor *v = input2(t.g, 2, 3);
     fig_tensor *y = network(t.g, x, w, gain), *dy = fig_tangent(t.g, y, x, v);
     trial_plan(&t, (fig_tensor *[]){y, dy}, 2, (fig_tensor *[]){x, w, gain, v}, 4);
@@ -276,8 +311,17 @@ static fig_tensor *sample_second(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
     if (variant) return NULL;
     fig_tensor *x = fig_sample_input(s, -2, 2, 2, 3, 5), *v = fig_sample_input(s, -1, 1, 2, 3, 5);
-    fig_tensor *y[] = {fig_relu(g, x), fig_leaky_relu(g, x, 0.2), fig_clamp(g, x, -0.7, 0.9), fig_relu2(g, x), fig_sigmoid(g, x),
-                       fig_tanh(g, x), fig_silu(g, x), fig_gelu(g, x), fig_gelu_tanh(g, x), fig_softplus(g, x), fig_sqrt(g, fig_square(g, x))};
+    fig_tensor *y[] = {fig_relu(g, x),
+                       fig_leaky_relu(g, x, 0.2),
+                       fig_clamp(g, x, -0.7, 0.9),
+                       fig_relu2(g, x),
+                       fig_sigmoid(g, x),
+                       fig_tanh(g, x),
+                       fig_silu(g, x),
+                       fig_gelu(g, x),
+                       fig_gelu_tanh(g, x),
+                       fig_softplus(g, x),
+                       fig_sqrt(g, fig_square(g, x))};
     return activation < (int)FIG_COUNT(y) ? fig_tangent(g, y[activation], x, v) : NULL;
 }
 
@@ -288,14 +332,17 @@ TEST(gradients_of_tangents_of_activations) {
         EXPECT_OK(ctx, fig_sample_check(ctx, sample_second, NULL, true, &r));
         if (!r.n_variants) break;
         if (!EXPECT(r.worst_gradient < 2e-8 && r.worst_tangent < 1e-12))
-            fprintf(stderr, "    activation %d: gradient %.3g, tangent %.3g\n", activation, r.worst_gradient, r.worst_tangent);
+            fprintf(stderr, "    activation %d: gradient %.3g, tangent %.3g\n", activation, r.worst_gradient,
+                    r.worst_tangent);
     }
     EXPECT_EQ_I(activation, 11);
 }
 
-/* The R1 penalty: half the squared norm of the discriminator's gradient with respect to its input. Its gradient with respect to a
- * weight is that of the tangent along v = dD/dx, v held constant. */
-typedef struct discriminator { fig_tensor *x, *w[3], *out; } discriminator;
+/* The R1 penalty: half the squared norm of the discriminator's gradient with respect to its input. Its gradient with
+ * respect to a weight is that of the tangent along v = dD/dx, v held constant. */
+typedef struct discriminator {
+    fig_tensor *x, *w[3], *out;
+} discriminator;
 static discriminator build_discriminator(fig_graph *g) {
     discriminator d = {.x = input2(g, 3, 4), .w = {input2(g, 6, 4), input2(g, 5, 6), input2(g, 1, 5)}};
     fig_tensor *h = fig_leaky_relu(g, fig_linear_op(g, d.x, d.w[0], NULL), 0.2);
@@ -347,6 +394,7 @@ TEST(r1_penalty_by_differentiating_twice) {
     trial_plan(&t, roots, 6, (fig_tensor *[]){d.x, d.w[0], d.w[1], d.w[2]}, 4);
     EXPECT_OK(t.ctx, fig_plan_run(t.plan, NULL));
     for (int k = 0; k < 3; k++)
-        for (size_t i = 0; i < fig_numel(d.w[k]); i++) EXPECT_NEAR(values(&t, twice[k])[i], values(&t, tangent[k])[i], 1e-12);
+        for (size_t i = 0; i < fig_numel(d.w[k]); i++)
+            EXPECT_NEAR(values(&t, twice[k])[i], values(&t, tangent[k])[i], 1e-12);
     trial_free(&t);
 }

@@ -6,8 +6,13 @@ enum { LAYERS = 2, HEADS = 2, DIM = 4, BLOCK = 4, SEQUENCES = 3, TOKENS = 12, RO
 
 static fig_kv *new_cache(fig_context *ctx) {
     fig_kv *kv = NULL;
-    fig_kv_options o = {.n_layer = LAYERS, .n_kv_head = HEADS, .head_dim = DIM, .dtype = FIG_F32, .max_sequences = SEQUENCES,
-                        .max_tokens = TOKENS, .block_len = BLOCK};
+    fig_kv_options o = {.n_layer = LAYERS,
+                        .n_kv_head = HEADS,
+                        .head_dim = DIM,
+                        .dtype = FIG_F32,
+                        .max_sequences = SEQUENCES,
+                        .max_tokens = TOKENS,
+                        .block_len = BLOCK};
     uint64_t before = fig_memory(ctx).bytes_now;
     EXPECT_OK(ctx, fig_kv_new(ctx, &o, &kv));
     EXPECT_EQ_I(fig_kv_bytes(&o), SEQUENCES * TOKENS * LAYERS * 2 * ROW * sizeof(float));
@@ -16,7 +21,9 @@ static fig_kv *new_cache(fig_context *ctx) {
 }
 
 /* What a token leaves in the cache: told apart by value, layer, key or value, and element. */
-static float mark(int token, int layer, int which, int e) { return (float)(token * 1000 + layer * 100 + which * 50 + e); }
+static float mark(int token, int layer, int which, int e) {
+    return (float)(token * 1000 + layer * 100 + which * 50 + e);
+}
 
 /* Appends n tokens, numbered token, token + 1, ..., as a run would. */
 static fig_status append(fig_kv *kv, int32_t sequence, int token, int32_t n) {
@@ -25,7 +32,8 @@ static fig_status append(fig_kv *kv, int32_t sequence, int token, int32_t n) {
     FIG_TRY(fig_kv_begin(kv, 1, &sequence, &n));
     for (int layer = 0; layer < LAYERS; layer++) {
         for (int i = 0; i < n; i++)
-            for (int e = 0; e < ROW; e++) k[i * ROW + e] = mark(token + i, layer, 0, e), v[i * ROW + e] = mark(token + i, layer, 1, e);
+            for (int e = 0; e < ROW; e++)
+                k[i * ROW + e] = mark(token + i, layer, 0, e), v[i * ROW + e] = mark(token + i, layer, 1, e);
         fig__kv_append(kv, layer, k, stride, v, stride);
     }
     fig_kv_end(kv);

@@ -1,4 +1,5 @@
-/* Models: settings and what is wrong with them, sizes, files; and that prefill, decode and the whole forward pass agree. */
+/* Models: settings and what is wrong with them, sizes, files; and that prefill, decode and the whole forward pass
+ * agree. */
 #include "tiny_gpt.h"
 #include "core/kv.h"
 #include "models/decoder.h"
@@ -30,12 +31,13 @@ TEST(wrong_settings_name_the_nearest_right_one) {
 }
 
 TEST(sizes_that_do_not_divide_are_refused) {
-    static const struct { const char *settings, *says; } cases[] = {
-        {"n_embd=33", "n_embd 33 does not divide into n_head 2"},
-        {"n_head=4 n_kv_head=3", "n_head 4 is no multiple of n_kv_head 3"},
-        {"n_embd=6 pos=rope", "an even head_dim, not 3"},
-        {"padded_vocab=60", "padded_vocab 60 is below vocab_size 61"},
-        {"vocab_size=0", "vocab_size is not set"}};
+    static const struct {
+        const char *settings, *says;
+    } cases[] = {{"n_embd=33", "n_embd 33 does not divide into n_head 2"},
+                 {"n_head=4 n_kv_head=3", "n_head 4 is no multiple of n_kv_head 3"},
+                 {"n_embd=6 pos=rope", "an even head_dim, not 3"},
+                 {"padded_vocab=60", "padded_vocab 60 is below vocab_size 61"},
+                 {"vocab_size=0", "vocab_size is not set"}};
     for (size_t i = 0; i < FIG_COUNT(cases); i++) {
         fig_context *ctx = check_context();
         fig_model *m = tiny_model(ctx, "gpt2", FIG_F32, cases[i].settings);
@@ -47,12 +49,14 @@ TEST(sizes_that_do_not_divide_are_refused) {
 
 TEST(parameters_are_counted_before_they_have_memory) {
     fig_context *ctx = check_context();
-    fig_model *gpt2 = tiny_model(ctx, "gpt2", FIG_F32, ""), *qwen3 = tiny_model(ctx, "qwen3", FIG_F32, "n_kv_head=1 tied=false ffn_dim=48");
+    fig_model *gpt2 = tiny_model(ctx, "gpt2", FIG_F32, ""),
+              *qwen3 = tiny_model(ctx, "qwen3", FIG_F32, "n_kv_head=1 tied=false ffn_dim=48");
     EXPECT_OK(ctx, fig_model_shape(gpt2));
     EXPECT_OK(ctx, fig_model_shape(qwen3));
     EXPECT(!fig_params_at(fig_model_params(gpt2), 0).data);
     /* 64 rows of vocabulary, 32 positions; a block: two norms, qkv, proj, up, down, all with biases */
-    EXPECT_EQ_I(fig_model_n_params(gpt2), 64 * 32 + 32 * 32 + 2 * (4 * 32 + 96 * 32 + 96 + 32 * 32 + 32 + 128 * 32 + 128 + 32 * 128 + 32) + 64);
+    EXPECT_EQ_I(fig_model_n_params(gpt2),
+                64 * 32 + 32 * 32 + 2 * (4 * 32 + 96 * 32 + 96 + 32 * 32 + 32 + 128 * 32 + 128 + 32 * 128 + 32) + 64);
     /* embedding and head; a block: two norms, q 32 + k 16 + v 16, norms of q and k, proj, gate and up, down */
     EXPECT_EQ_I(fig_model_n_params(qwen3), 2 * 64 * 32 + 2 * (64 + 64 * 32 + 32 + 32 * 32 + 96 * 32 + 32 * 48) + 32);
     fig_model_free(gpt2);
@@ -103,7 +107,9 @@ static void network_free(network *n) {
     fig_graph_free(n->g);
 }
 
-static int32_t text_token(int stream, size_t i) { return (int32_t)((i * i * 3 + i + 17 * (size_t)stream) % TINY_VOCAB); }
+static int32_t text_token(int stream, size_t i) {
+    return (int32_t)((i * i * 3 + i + 17 * (size_t)stream) % TINY_VOCAB);
+}
 
 /* Tokens from..from+time of each of `batch` streams; row i is sequence first + i. */
 static const float *network_run(network *n, int first, size_t batch, size_t from, size_t time) {
@@ -128,17 +134,23 @@ static const float *network_run(network *n, int first, size_t batch, size_t from
 static fig_kv *cache_for(fig_model *m, size_t sequences) {
     fig_decoder_config c = fig__decoder_resolved(fig_model_config(m));
     fig_kv *kv = NULL;
-    fig_kv_options o = {.n_layer = (int)c.n_layer, .n_kv_head = (size_t)c.n_kv_head, .head_dim = (size_t)c.head_dim,
-                        .dtype = fig_model_dtype(m), .max_sequences = sequences, .max_tokens = (size_t)c.block_size, .block_len = 16};
+    fig_kv_options o = {.n_layer = (int)c.n_layer,
+                        .n_kv_head = (size_t)c.n_kv_head,
+                        .head_dim = (size_t)c.head_dim,
+                        .dtype = fig_model_dtype(m),
+                        .max_sequences = sequences,
+                        .max_tokens = (size_t)c.block_size,
+                        .block_len = 16};
     EXPECT_OK(fig_model_context(m), fig_kv_new(fig_model_context(m), &o, &kv));
     return kv;
 }
 
 /* Lively weights (standard deviation 0.3), so that attention attends to something. */
-static const struct { const char *arch, *settings; } nets[] = {
-    {"gpt2", "block_size=100 init_std=0.3"},
-    {"qwen3", "block_size=100 init_std=0.3 n_head=4 n_kv_head=2"},
-    {"llama", "block_size=100 init_std=0.3 window=20 softcap=8 rope_interleaved=true tied=false"}};
+static const struct {
+    const char *arch, *settings;
+} nets[] = {{"gpt2", "block_size=100 init_std=0.3"},
+            {"qwen3", "block_size=100 init_std=0.3 n_head=4 n_kv_head=2"},
+            {"llama", "block_size=100 init_std=0.3 window=20 softcap=8 rope_interleaved=true tied=false"}};
 
 enum { TIME = 90, PROMPT = 70 };
 
@@ -154,8 +166,8 @@ static double difference(const float *a, const float *b, size_t rows) {
     return worst / largest;
 }
 
-/* Rounding explains: about thirty roundings between embedding and logits (two layers of about a dozen products, norms and
- * sums), each half a unit in the last place, in bf16; fp32 sums of up to 128 terms on top. */
+/* Rounding explains: about thirty roundings between embedding and logits (two layers of about a dozen products, norms
+ * and sums), each half a unit in the last place, in bf16; fp32 sums of up to 128 terms on top. */
 static double tolerance(fig_dtype dtype) { return dtype == FIG_BF16 ? ldexp(30, -9) : ldexp(128, -24); }
 
 static void compare_modes(fig_dtype dtype) {
@@ -169,7 +181,8 @@ static void compare_modes(fig_dtype dtype) {
         float *wanted = malloc(TIME * 64 * sizeof *wanted);
         memcpy(wanted, network_run(&whole, 0, 1, 0, TIME), TIME * 64 * sizeof *wanted);
         double first = difference(network_run(&prefill, 0, 1, 0, PROMPT), wanted, PROMPT), later = 0;
-        for (size_t t = PROMPT; t < TIME; t++) later = fmax(later, difference(network_run(&decode, 0, 1, t, 1), wanted + t * 64, 1));
+        for (size_t t = PROMPT; t < TIME; t++)
+            later = fmax(later, difference(network_run(&decode, 0, 1, t, 1), wanted + t * 64, 1));
         if (!EXPECT(first <= tolerance(dtype) && later <= tolerance(dtype)))
             fprintf(stderr, "    %s: prefill differs by %.3g, decode by %.3g\n", nets[i].arch, first, later);
         free(wanted);
@@ -196,16 +209,20 @@ static void compare_bits(fig_dtype dtype) {
             size_t at = 0;
             const float *logits = NULL;
             fig_kv_clear(kv, 3);
-            for (int k = 0; k < 5 && cuts[c][k]; at += cuts[c][k++]) logits = network_run(&prefill, 3, 1, at, cuts[c][k]) + (cuts[c][k] - 1) * 64;
-            if (!c) memcpy(first, logits, sizeof first);
-            else if (!EXPECT(!memcmp(first, logits, sizeof first))) fprintf(stderr, "    %s: cut number %zu\n", nets[i].arch, c);
+            for (int k = 0; k < 5 && cuts[c][k]; at += cuts[c][k++])
+                logits = network_run(&prefill, 3, 1, at, cuts[c][k]) + (cuts[c][k] - 1) * 64;
+            if (!c)
+                memcpy(first, logits, sizeof first);
+            else if (!EXPECT(!memcmp(first, logits, sizeof first)))
+                fprintf(stderr, "    %s: cut number %zu\n", nets[i].arch, c);
         }
         memcpy(alone, network_run(&decode, 3, 1, PROMPT, 1), sizeof alone);
         fig_kv_truncate(kv, 3, PROMPT);
         for (int s = 0; s < 8; s++)
             if (s != 3) network_run(&prefill, s, 1, 0, PROMPT);
         memcpy(beside, network_run(&decode, 0, 8, PROMPT, 1) + 3 * 64, sizeof beside);
-        if (!EXPECT(!memcmp(alone, beside, sizeof alone))) fprintf(stderr, "    %s: alone and beside others\n", nets[i].arch);
+        if (!EXPECT(!memcmp(alone, beside, sizeof alone)))
+            fprintf(stderr, "    %s: alone and beside others\n", nets[i].arch);
         network_free(&prefill), network_free(&decode);
         fig_kv_free(kv);
         fig_model_free(m);

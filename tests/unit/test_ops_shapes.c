@@ -1,5 +1,5 @@
-/* Every op at every level of this machine, in fp32 and bf16, against the double-precision oracle: values and gradients of
- * the samplers, strided and broadcast operands among them. */
+/* Every op at every level of this machine, in fp32 and bf16, against the double-precision oracle: values and gradients
+ * of the samplers, strided and broadcast operands among them. */
 #include "check.h"
 #include <fig/op.h>
 #include "ops/ops.h"
@@ -15,7 +15,8 @@ static void compare(fig_context *ctx, const char *name, fig_sample_fn *sample, f
     double worst = 0;
     EXPECT_OK(ctx, fig_sample_compare(ctx, sample, dtype, &worst));
     if (!EXPECT(worst <= 1))
-        fprintf(stderr, "    %s in %s at %s: %.3g times what rounding explains\n", name, fig_dtype_name(dtype), fig_cpu_level(ctx), worst);
+        fprintf(stderr, "    %s in %s at %s: %.3g times what rounding explains\n", name, fig_dtype_name(dtype),
+                fig_cpu_level(ctx), worst);
 }
 
 static size_t row;

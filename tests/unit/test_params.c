@@ -1,4 +1,5 @@
-/* The parameter store: values by path, groups, frozen parameters, many graphs over one store, state, copies, the hash. */
+/* The parameter store: values by path, groups, frozen parameters, many graphs over one store, state, copies, the hash.
+ */
 #include "check.h"
 #include <fig/nn.h>
 #include "core/core.h"
@@ -51,7 +52,8 @@ TEST(first_values_are_what_was_asked_for) {
     fig_param(g, "normal", (fig_init){FIG_INIT_NORMAL, 0.5}, 1, &n);
     fig_param(g, "uniform", (fig_init){FIG_INIT_UNIFORM, 0.5}, 1, &n);
     EXPECT_OK(ctx, fig_params_alloc(p));
-    const float *zeros = find(p, "zeros").data, *ones = find(p, "ones").data, *normal = find(p, "normal").data, *uniform = find(p, "uniform").data;
+    const float *zeros = find(p, "zeros").data, *ones = find(p, "ones").data, *normal = find(p, "normal").data,
+                *uniform = find(p, "uniform").data;
     double sum = 0, square = 0, low = 1, high = -1;
     for (size_t i = 0; i < n; i++) {
         if (!EXPECT(zeros[i] == 0 && ones[i] == 1)) break;
@@ -69,14 +71,19 @@ TEST(groups_match_paths_and_the_last_one_counts) {
     fig_context *ctx = check_context();
     fig_params *p = new_store(ctx, FIG_F32, 1);
     fig_graph *g = new_graph(ctx, p, FIG_F32);
-    make(g, "embed.weight", 8, 4), make(g, "blocks.0.attn.qkv.weight", 4, 4), make(g, "blocks.10.attn.proj.weight", 4, 4);
+    make(g, "embed.weight", 8, 4), make(g, "blocks.0.attn.qkv.weight", 4, 4),
+        make(g, "blocks.10.attn.proj.weight", 4, 4);
     make(g, "blocks.10.mlp.up.weight", 4, 4);
     EXPECT_OK(ctx, fig_params_group(p, &(fig_param_group){.pattern = "*", .lr_scale = 0.5, .weight_decay = -1}));
-    EXPECT_OK(ctx, fig_params_group(p, &(fig_param_group){.pattern = "blocks.*.attn.*", .lr_scale = 2, .weight_decay = 0.25}));
-    EXPECT_OK(ctx, fig_params_group(p, &(fig_param_group){.pattern = "*.proj.weight", .has_optimizer = true, .optimizer = FIG_SGD,
-                                                         .weight_decay = 0}));
-    EXPECT_OK(ctx, fig_params_group(p, &(fig_param_group){.pattern = "embed", .frozen = true})); /* matches whole paths only */
-    make(g, "blocks.1.attn.late.weight", 4, 4);                                                   /* rules hold for what comes later */
+    EXPECT_OK(ctx, fig_params_group(
+                       p, &(fig_param_group){.pattern = "blocks.*.attn.*", .lr_scale = 2, .weight_decay = 0.25}));
+    EXPECT_OK(ctx, fig_params_group(p, &(fig_param_group){.pattern = "*.proj.weight",
+                                                          .has_optimizer = true,
+                                                          .optimizer = FIG_SGD,
+                                                          .weight_decay = 0}));
+    EXPECT_OK(ctx, fig_params_group(
+                       p, &(fig_param_group){.pattern = "embed", .frozen = true})); /* matches whole paths only */
+    make(g, "blocks.1.attn.late.weight", 4, 4); /* rules hold for what comes later */
     EXPECT_NEAR(find(p, "embed.weight").lr_scale, 0.5, 0);
     EXPECT(find(p, "embed.weight").trainable);
     EXPECT_NEAR(find(p, "embed.weight").weight_decay, -1, 0);
@@ -88,7 +95,8 @@ TEST(groups_match_paths_and_the_last_one_counts) {
     EXPECT_NEAR(find(p, "blocks.10.mlp.up.weight").lr_scale, 0.5, 0);
     EXPECT_NEAR(find(p, "blocks.1.attn.late.weight").lr_scale, 2, 0);
     EXPECT_OK(ctx, fig_params_alloc(p));
-    EXPECT_EQ_I(fig_params_group(p, &(fig_param_group){.pattern = "*", .frozen = true}), FIG_ERR_ARG); /* too late to save memory */
+    EXPECT_EQ_I(fig_params_group(p, &(fig_param_group){.pattern = "*", .frozen = true}),
+                FIG_ERR_ARG); /* too late to save memory */
     fig_graph_free(g);
     fig_params_free(p);
 }

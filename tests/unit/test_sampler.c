@@ -5,7 +5,9 @@
 
 enum { N = 97 };
 
-static fig_generate_options plain(double temp) { return (fig_generate_options){.temp = temp, .top_p = 1, .repeat_penalty = 1, .seed = 11}; }
+static fig_generate_options plain(double temp) {
+    return (fig_generate_options){.temp = temp, .top_p = 1, .repeat_penalty = 1, .seed = 11};
+}
 
 static double uniform(uint64_t stream, uint64_t i) { return fig__rng_uniform(&(fig_rng_key){99, stream, 0}, 0, i); }
 
@@ -30,13 +32,14 @@ static void rank_all(const float *l, size_t *rank) {
 static void reference_penalty(float *l, const fig_generate_options *o, const int32_t *recent, size_t n_recent) {
     for (int32_t t = 0; t < N; t++) {
         bool seen = false;
-        for (size_t i = 0; i < n_recent; i++) seen |= recent[i] == t && (o->repeat_last_n <= 0 || i + (size_t)o->repeat_last_n >= n_recent);
+        for (size_t i = 0; i < n_recent; i++)
+            seen |= recent[i] == t && (o->repeat_last_n <= 0 || i + (size_t)o->repeat_last_n >= n_recent);
         if (seen) l[t] = l[t] > 0 ? l[t] / (float)o->repeat_penalty : l[t] * (float)o->repeat_penalty;
     }
 }
 
-static int32_t reference(const fig_generate_options *o, const float *logits, const int32_t *recent, size_t n_recent, uint64_t sample,
-                         uint64_t position) {
+static int32_t reference(const fig_generate_options *o, const float *logits, const int32_t *recent, size_t n_recent,
+                         uint64_t sample, uint64_t position) {
     float l[N];
     size_t rank[N], order[N], keep = N;
     double sum = 0, total = 0, top;
@@ -65,14 +68,22 @@ TEST(agrees_with_the_reference_for_any_options) {
     int32_t recent[40];
     for (uint64_t t = 0; t < 4000; t++) {
         static const int64_t ks[] = {0, 1, 2, 5, 40, 96, 97, 500};
-        static const double ps[] = {1, 0.95, 0.5, 0.01}, mins[] = {0, 0.05, 0.3, 1}, temps[] = {0, 0.1, 0.8, 1, 2.5}, rps[] = {1, 1.3, 0.8};
-        fig_generate_options o = {.top_k = ks[t % 8], .top_p = ps[t / 3 % 4], .min_p = mins[t / 5 % 4], .temp = temps[t / 7 % 5],
-                                  .repeat_penalty = rps[t / 11 % 3], .repeat_last_n = t % 2 ? 8 : 0, .seed = (int64_t)(t % 13)};
+        static const double ps[] = {1, 0.95, 0.5, 0.01}, mins[] = {0, 0.05, 0.3, 1}, temps[] = {0, 0.1, 0.8, 1, 2.5},
+                            rps[] = {1, 1.3, 0.8};
+        fig_generate_options o = {.top_k = ks[t % 8],
+                                  .top_p = ps[t / 3 % 4],
+                                  .min_p = mins[t / 5 % 4],
+                                  .temp = temps[t / 7 % 5],
+                                  .repeat_penalty = rps[t / 11 % 3],
+                                  .repeat_last_n = t % 2 ? 8 : 0,
+                                  .seed = (int64_t)(t % 13)};
         make_logits(logits, t);
         for (size_t i = 0; i < 40; i++) recent[i] = (int32_t)(uniform(t, 1000 + i) * 120) - 10; /* some are no tokens */
-        int32_t got = fig__sample(&o, logits, N, recent, t % 41, t % 3, t, work), wanted = reference(&o, logits, recent, t % 41, t % 3, t);
+        int32_t got = fig__sample(&o, logits, N, recent, t % 41, t % 3, t, work),
+                wanted = reference(&o, logits, recent, t % 41, t % 3, t);
         if (!EXPECT_EQ_I(got, wanted)) {
-            fprintf(stderr, "    k %d p %g min %g temp %g penalty %g\n", (int)o.top_k, o.top_p, o.min_p, o.temp, o.repeat_penalty);
+            fprintf(stderr, "    k %d p %g min %g temp %g penalty %g\n", (int)o.top_k, o.top_p, o.min_p, o.temp,
+                    o.repeat_penalty);
             break;
         }
     }
@@ -130,7 +141,8 @@ TEST(the_penalty_counts_a_token_once_and_looks_back_so_far) {
     fig_generate_options o = plain(0);
     o.repeat_penalty = 1.3;
     int32_t recent[] = {0, 0, 0, 0, 2, 2};
-    EXPECT_EQ_I(fig__sample(&o, logits, 3, recent, 4, 0, 0, work), 0); /* 2 / 1.3 is still more than 1.5; 2 / 1.3^4 is not */
+    EXPECT_EQ_I(fig__sample(&o, logits, 3, recent, 4, 0, 0, work),
+                0); /* 2 / 1.3 is still more than 1.5; 2 / 1.3^4 is not */
     o.repeat_penalty = 1.5;
     EXPECT_EQ_I(fig__sample(&o, logits, 3, recent, 4, 0, 0, work), 1);
     o.repeat_last_n = 2;
