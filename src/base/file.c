@@ -15,7 +15,8 @@ fig_status fig__io_fail(fig_context *ctx, const char *path, const char *what) {
     if (error == ENOENT || error == ENOTDIR) code = FIG_ERR_NOTFOUND;
     if (error == EEXIST) code = FIG_ERR_EXISTS;
     if (error == ENOMEM) code = FIG_ERR_NOMEM;
-    if (error == ENOSPC || error == EDQUOT || error == EFBIG) code = FIG_ERR_LIMIT; /* a full disk: the caller's to mend */
+    /* a full disk: the caller's to mend */
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG) code = FIG_ERR_LIMIT;
     return FIG_FAIL(ctx, code, "%s: %s: %s", path, what, strerror_r(error, text, sizeof text));
 }
 

@@ -18,7 +18,8 @@ typedef struct fig__shard_head {
 fig_status fig__shard_header(fig_context *ctx, const char *name, const void *head, size_t head_len, uint64_t file_bytes,
                              fig__shard_head *out);
 bool fig__shard_is_header(const void *head, size_t head_len);
-char *fig__shard_path(fig_context *ctx, const char *dir, fig_data_split split, uint64_t index); /* dir/train-00000.bin */
+/* dir/train-00000.bin */
+char *fig__shard_path(fig_context *ctx, const char *dir, fig_data_split split, uint64_t index);
 
 /* Writes one split as shards of shard_tokens each. Zero it, set the first five, add, finish. */
 typedef struct fig__shard_writer {

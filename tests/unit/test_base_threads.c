@@ -43,8 +43,8 @@ TEST(every_tile_once) {
     }
 }
 
-/* A worker that is late for one job must not take part in the next, larger one by the old count: jobs of changing sizes,
- * back to back, every tile counted. More threads than processors make workers late. */
+/* A worker that is late for one job must not take part in the next, larger one by the old count: jobs of changing
+ * sizes, back to back, every tile counted. More threads than processors make workers late. */
 TEST(jobs_of_changing_sizes) {
     for (int n_threads = 2; n_threads <= 8; n_threads += 3) {
         fig_context *ctx = context_of(n_threads);
