@@ -3,7 +3,7 @@
 #   make                      build/figment, build/libfigment.a, build/libfigment.so
 #   make BUILD=dir CC=clang DEBUG=1 SAN=address,undefined WERROR=1 V=1
 #   make install DESTDIR= PREFIX=/usr/local
-#   make tests | fuzz | examples | headers | style | clean
+#   make tests | fuzz | examples | bench | headers | style | clean
 
 BUILD   ?= build
 PREFIX  ?= /usr/local
@@ -37,7 +37,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
 OPT      := $(if $(DEBUG),-O1,-O2)
 KERNEL_OPT := $(if $(DEBUG),-O1,-O3)
 BASE_FLAGS := -std=gnu17 -g -fPIC -fno-semantic-interposition -ffp-contract=off -pthread \
-              -D_GNU_SOURCE -Iinclude -Isrc $(PKG_CFLAGS) $(WARNINGS)
+              -D_GNU_SOURCE -DFIG_DATADIR=\"$(PREFIX)/share/figment\" -Iinclude -Isrc $(PKG_CFLAGS) $(WARNINGS)
 ifneq ($(DEBUG)$(SAN)$(FUZZER),)
 # A test build: allocations can be made to fail from outside (FIG_FAIL_ALLOC=n).
 BASE_FLAGS += -DFIG_TEST_BUILD
@@ -81,6 +81,7 @@ TEST_DIRS := unit oom kernels grad golden train
 TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(foreach d,$(TEST_DIRS),$(wildcard tests/$d/test_*.c))))
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 EXAMPLES  := $(patsubst examples/%.c,$(BUILD)/examples/%,$(sort $(wildcard examples/*.c)))
+BENCHES   := $(patsubst bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard bench/*.c)))
 PUBLIC_HEADERS  := $(sort $(wildcard include/fig/*.h))
 # Kernel templates below kernels/ mean something only inside the file that gives them their level.
 PRIVATE_HEADERS := $(filter-out src/kernels/x86/% src/kernels/arm/% src/kernels/ref/%,\
@@ -90,7 +91,7 @@ STATIC := $(BUILD)/libfigment.a
 SHARED := $(BUILD)/libfigment.so
 CLI    := $(BUILD)/figment
 
-.PHONY: all lib tests fuzz examples headers style install clean FORCE
+.PHONY: all lib tests fuzz examples bench headers style install clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -155,6 +156,13 @@ examples: $(EXAMPLES)
 $(BUILD)/examples/%: examples/%.c $(STATIC) $(PUBLIC_HEADERS)
 	@mkdir -p $(@D)
 	$(call Q,cc) $(CC) -std=c11 -O2 -g $(WARNINGS) -Iinclude $(SAN_FLAGS) $< $(STATIC) $(LIBS) -o $@
+
+# Measures kernels; bench/gemm compares with oneDNN 2 where that is installed.
+HAS_DNNL = $(shell printf '\043include <dnnl_version.h>\n' | $(CC) -E -dM - 2> /dev/null | grep -q 'MAJOR 2' && echo yes)
+bench: $(BENCHES)
+$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(call Q,ld) $(CC) $(ALL_LDFLAGS) $^ $(if $(filter %/gemm,$@),$(if $(HAS_DNNL),-ldnnl -fopenmp)) $(LIBS) -o $@
 
 # Each header must compile alone; the public ones as C++ too.
 headers:

@@ -2,8 +2,8 @@
  * memory. The best time of several runs counts. Operations are those of the pairs a causal mask leaves: 4 D per pair
  * forward, 10 D backward.
  *
- *     make && cc -std=gnu17 -O2 -Iinclude -Isrc bench/attention.c build/libfigment.a -lxxhash -lm -lpthread && ./a.out
- *     ./a.out [threads] [seconds per line]        FIG_CPU= as everywhere */
+ *     make bench
+ *     build/bench/attention [threads] [seconds per line]        FIG_CPU= as everywhere */
 #include "kernels/kernels.h"
 #include <stdio.h>
 

@@ -1,10 +1,9 @@
 /* bench/gemm.c: matrix products beside oneDNN, where that is installed, and beside the ceiling of registers. Each pair
  * is run in turns, so that other load on the machine hits both.
  *
- *     make && cc -std=gnu17 -O2 -Iinclude -Isrc bench/gemm.c build/libfigment.a $(pkg-config --libs ...) -ldnnl
- * -fopenmp
- *     ./a.out [threads] [seconds per product] [only f32|bf16]
- *     FIG_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 ./a.out
+ *     make bench
+ *     build/bench/gemm [threads] [seconds per product] [only f32|bf16]
+ *     FIG_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 build/bench/gemm
  *
  * Forward is x W^T, input gradient dy W, weight gradient dy^T x, for x [m,k], W [n,k], dy [m,n]. */
 #include "kernels/gemm.h"

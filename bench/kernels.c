@@ -1,8 +1,8 @@
 /* bench/kernels.c: speed of the kernels at every level of this machine, one thread: GB/s of the arrays that a kernel
  * reads and writes, on data in L2 (what a tile sees) and, for the optimizer, in memory.
  *
- *     make && cc -std=gnu17 -O2 -Iinclude -Isrc bench/kernels.c build/libfigment.a $(pkg-config --libs ...) -lm
- *     ./a.out [part of a name] */
+ *     make bench
+ *     build/bench/kernels [part of a name] */
 #include "kernels/kernels.h"
 #include <math.h>
 #include <stdio.h>

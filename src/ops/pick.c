@@ -219,8 +219,8 @@ static void tangent_gather(fig_graph *g, fig_node *n, fig_tensor *const *tin, fi
     tout[0] = fig_gather(g, tin[0], ((const pick_attr *)n->attr)->axis, n->in[1]);
 }
 static void tangent_scatter_add(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
-    tout[0] = fig_scatter_add(g, tin[0], ((const pick_attr *)n->attr)->axis, n->in[1],
-                              n->out[0]->shape[((const pick_attr *)n->attr)->axis]);
+    tout[0] = n->n_in > 2 ? fig__node3(g, n->op, n->attr, sizeof(pick_attr), tin[0], n->in[1], n->in[2])
+                          : fig__node2(g, n->op, n->attr, sizeof(pick_attr), tin[0], n->in[1]);
 }
 static fig_tensor *sample_gather(fig_op_sampler *s, int variant) {
     fig_tensor *x = variant < 2 ? fig_sample_input(s, -1, 1, 3, 2, 4, 3) : NULL;

@@ -237,10 +237,12 @@ fig_tensor *fig_transpose(fig_graph *g, fig_tensor *x, int axis_a, int axis_b) {
 
 /* --- slice and split --------------------------------------------------------------------------------------------*/
 
+/* A second input may lend its extent: to be the length, from start or up to the end, or to be the start. */
 typedef struct slice_attr {
     int axis;
     int64_t start;
     size_t length;
+    enum { LEND_NOTHING, LEND_LENGTH, LEND_LENGTH_AT_END, LEND_START } lent;
 } slice_attr;
 
 static fig_status infer_slice(fig_node *n) {
@@ -248,8 +250,11 @@ static fig_status infer_slice(fig_node *n) {
     const fig_tensor *x = n->in[0];
     fig_tensor *out = n->out[0];
     if (a->axis < 0 || a->axis >= x->ndim) return fig_node_fail(n, "there is no axis %d", a->axis);
-    size_t extent = x->shape[a->axis], start = a->start < 0 ? extent - (size_t)-a->start : (size_t)a->start;
-    size_t length = a->length ? a->length : extent - start;
+    size_t extent = x->shape[a->axis], lent = a->lent ? n->in[1]->shape[a->axis] : 0;
+    size_t start = a->start < 0 ? extent - (size_t)-a->start : (size_t)a->start;
+    if (a->lent == LEND_START) start = lent;
+    if (a->lent == LEND_LENGTH_AT_END) start = extent - lent;
+    size_t length = a->lent == LEND_LENGTH ? lent : a->length ? a->length : extent - start;
     if (start >= extent || length > extent - start)
         return fig_node_fail(n, "elements %zu to %zu of an axis of %zu", start, start + length, extent);
     out->dtype = x->dtype;
@@ -261,14 +266,13 @@ static fig_status infer_slice(fig_node *n) {
     return FIG_OK;
 }
 /* Before and after may depend on extents, so the gradient is a pad that looks at its second input's extent. */
-static fig_tensor *pad_back(fig_graph *g, fig_tensor *d, fig_tensor *x, int axis, int64_t start);
+static fig_tensor *pad_back(fig_graph *g, fig_tensor *d, fig_tensor *x, const slice_attr *a);
 static void backward_slice(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig_tensor **din) {
-    const slice_attr *a = n->attr;
-    din[0] = pad_back(g, dout[0], n->in[0], a->axis, a->start);
+    din[0] = pad_back(g, dout[0], n->in[0], n->attr);
 }
+static fig_tensor *slice_lent(fig_graph *g, fig_tensor *x, slice_attr a, fig_tensor *like);
 static void tangent_slice(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
-    const slice_attr *a = n->attr;
-    tout[0] = fig_slice(g, tin[0], a->axis, a->start, a->length);
+    tout[0] = slice_lent(g, tin[0], *(const slice_attr *)n->attr, n->n_in > 1 ? n->in[1] : NULL);
 }
 static fig_tensor *sample_slice(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
@@ -283,10 +287,14 @@ const fig_op fig__op_slice = {.name = "slice",
                               .infer = infer_slice,
                               .backward = backward_slice,
                               .tangent = tangent_slice,
-                              .sample = sample_slice};
+                              .sample = sample_slice,
+                              .shape_only = 2};
+static fig_tensor *slice_lent(fig_graph *g, fig_tensor *x, slice_attr a, fig_tensor *like) {
+    if (!a.lent) return fig__node1(g, &fig__op_slice, &a, sizeof a, x);
+    return fig__node2(g, &fig__op_slice, &a, sizeof a, x, like);
+}
 fig_tensor *fig_slice(fig_graph *g, fig_tensor *x, int axis, int64_t start, size_t length) {
-    slice_attr a = {x ? fig__axis(x, axis) : 0, start, length};
-    return fig__node1(g, &fig__op_slice, &a, sizeof a, x);
+    return slice_lent(g, x, (slice_attr){.axis = x ? fig__axis(x, axis) : 0, .start = start, .length = length}, NULL);
 }
 
 #define MAX_PARTS 8
@@ -433,13 +441,15 @@ static void forward_concat(const fig_exec *x, const fig_node *n) {
     j.row_elems = j.inner * n->out[0]->shape[j.axis];
     fig__parallel(x->ctx, fig__ceil_div(j.rows, ROWS_PER_TILE), concat_tile, &j);
 }
+/* One input's part after the other is cut off the front. */
 static void backward_concat(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig_tensor **din) {
     int axis = *(const int *)n->attr;
-    size_t start = 0;
-    for (int i = 0; i < n->n_in; i++) {
-        din[i] = fig_slice(g, dout[0], axis, (int64_t)start, n->in[i]->shape[axis]);
-        start += n->in[i]->shape[axis];
+    fig_tensor *rest = dout[0];
+    for (int i = 0; i + 1 < n->n_in; i++) {
+        din[i] = slice_lent(g, rest, (slice_attr){.axis = axis, .lent = LEND_LENGTH}, n->in[i]);
+        rest = slice_lent(g, rest, (slice_attr){.axis = axis, .lent = LEND_START}, n->in[i]);
     }
+    din[n->n_in - 1] = rest;
 }
 static void tangent_concat(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
     fig_tensor *t[16];
@@ -467,14 +477,18 @@ fig_tensor *fig_concat(fig_graph *g, fig_tensor *const *x, int n, int axis) {
 typedef struct pad_attr {
     int axis;
     size_t before, after;
-    int64_t start; /* of a slice's gradient: before = start of the second input's axis, after = the rest of it */
+    /* Of a slice's gradient: how its part lies in the second input's axis; the rest of that is padding. */
+    int64_t start;
+    bool at_end;
     double value;
 } pad_attr;
 
 static size_t pad_before(const fig_node *n) {
     const pad_attr *a = n->attr;
     if (n->n_in < 2) return a->before;
-    return a->start < 0 ? n->in[1]->shape[a->axis] - (size_t)-a->start : (size_t)a->start;
+    size_t extent = n->in[1]->shape[a->axis];
+    if (a->at_end) return extent - n->in[0]->shape[a->axis];
+    return a->start < 0 ? extent - (size_t)-a->start : (size_t)a->start;
 }
 static fig_status infer_pad(fig_node *n) {
     const pad_attr *a = n->attr;
@@ -529,7 +543,10 @@ static void forward_pad(const fig_exec *x, const fig_node *n) {
 }
 static void backward_pad(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig_tensor **din) {
     const pad_attr *a = n->attr;
-    din[0] = fig_slice(g, dout[0], a->axis, n->n_in > 1 ? a->start : (int64_t)a->before, n->in[0]->shape[a->axis]);
+    slice_attr s = {.axis = a->axis,
+                    .start = n->n_in > 1 ? a->start : (int64_t)a->before,
+                    .lent = a->at_end ? LEND_LENGTH_AT_END : LEND_LENGTH};
+    din[0] = slice_lent(g, dout[0], s, n->in[0]);
 }
 static void tangent_pad(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
     pad_attr a = *(const pad_attr *)n->attr;
@@ -552,8 +569,9 @@ fig_tensor *fig_pad(fig_graph *g, fig_tensor *x, int axis, size_t before, size_t
     pad_attr a = {.axis = x ? fig__axis(x, axis) : 0, .before = before, .after = after, .value = value};
     return fig__node1(g, &fig__op_pad, &a, sizeof a, x);
 }
-static fig_tensor *pad_back(fig_graph *g, fig_tensor *d, fig_tensor *x, int axis, int64_t start) {
-    pad_attr a = {.axis = axis, .start = start};
+static fig_tensor *pad_back(fig_graph *g, fig_tensor *d, fig_tensor *x, const slice_attr *s) {
+    bool at_end = s->lent ? s->lent != LEND_LENGTH : !s->length;
+    pad_attr a = {.axis = s->axis, .start = s->start, .at_end = at_end};
     return fig__node2(g, &fig__op_pad, &a, sizeof a, d, x);
 }
 

@@ -244,11 +244,12 @@ static size_t muon_workspace(fig_context *ctx, const fig_params *params, const f
     return most;
 }
 
-size_t fig__optimizer_bytes(const fig_params *params, const fig_train_options *o) {
+size_t fig__optimizer_bytes(fig_context *ctx, const fig_params *params, const fig_train_options *o) {
     size_t n = flat_size(params), largest, unused;
     size_t blocks = 1 + any_kind(params, o, FIG_ADAMW, &unused) + (o->ema_decay > 0);
     bool muon = any_kind(params, o, FIG_MUON, &largest);
-    return blocks * n * sizeof(float) + (muon ? 4 * largest * sizeof(float) : 0);
+    size_t work = muon ? 4 * largest * sizeof(float) + muon_workspace(ctx, params, o, &unused) : 0;
+    return blocks * n * sizeof(float) + work;
 }
 
 static fig_status make_tiles(fig__optimizer *opt) {

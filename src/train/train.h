@@ -21,7 +21,8 @@ double fig__schedule(const fig_train_options *o, int64_t iter, double min_share)
 typedef struct fig__optimizer fig__optimizer;
 fig_status fig__optimizer_new(fig_context *ctx, fig_params *params, const fig_train_options *o, fig__optimizer **out);
 void fig__optimizer_free(fig__optimizer *opt);
-size_t fig__optimizer_bytes(const fig_params *params, const fig_train_options *o); /* before params have memory */
+size_t fig__optimizer_bytes(fig_context *ctx, const fig_params *params,
+                            const fig_train_options *o); /* before params have memory */
 /* Sum of squares of all gradients; not finite if any is not. */
 double fig__grad_sumsq(fig__optimizer *opt);
 /* One update. t counts from 1; lr_share is the schedule's; grad_scale clips. */
@@ -69,6 +70,7 @@ struct fig_trainer {
     bool *level_used;          /* the gradient tree over micro-batches */
     int32_t *inputs, *targets; /* [grad_accum, batch, block] */
     FILE *log;
+    uint64_t records; /* bytes held before memory for data is taken: graphs, plans, tokenizer */
     bool ready;
     double peak_flops;
     fig_train_fn *on_event;

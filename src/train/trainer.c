@@ -109,6 +109,7 @@ fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_
     *t = (fig_trainer){
         .ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options, .given = *options};
     fig_status status = trainer_init(t);
+    t->records = fig_memory(ctx).bytes_now;
     if (status) {
         fig_trainer_free(t);
         return status;
@@ -194,10 +195,10 @@ fig_status fig_trainer_plan(fig_trainer *t, bool do_measure, fig_train_plan *pla
     double tokens = (double)(t->o.grad_accum * t->o.batch_size * t->o.block_size);
     *plan = (fig_train_plan){.n_params = fig_params_numel(t->params, false),
                              .params_bytes = fig_params_bytes(t->params),
-                             .optimizer_bytes = fig__optimizer_bytes(t->params, &t->o),
+                             .optimizer_bytes = fig__optimizer_bytes(t->ctx, t->params, &t->o),
                              .arena_bytes = arena,
                              .flops_per_iter = fig__flops_per_token(t) * tokens};
-    plan->total_bytes = plan->params_bytes + plan->optimizer_bytes + networks + (uint64_t)(tokens * 8) +
+    plan->total_bytes = t->records + plan->params_bytes + plan->optimizer_bytes + networks + (uint64_t)(tokens * 8) +
                         (uint64_t)tree_levels(t->o.grad_accum) * n_flat * sizeof(float);
     if (!do_measure) return FIG_OK;
     FIG_TRY(measure(t, &plan->seconds_per_iter));

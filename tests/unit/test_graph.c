@@ -338,6 +338,29 @@ TEST(gradients_of_tangents_of_activations) {
     EXPECT_EQ_I(activation, 11);
 }
 
+/* A gradient of a gradient of ... through what changes shapes, checked by differences once more; variant: how deep. */
+static fig_tensor *sample_deep(fig_op_sampler *s, int variant) {
+    fig_graph *g = fig_sample_graph(s);
+    if (variant > 2) return NULL;
+    fig_tensor *x = fig_sample_input(s, -1, 1, 2, 3, 2), *parts[3] = {fig_square(g, x), x, fig_scale(g, x, 0.3)};
+    fig_tensor *y = fig_slice(g, fig_pad(g, fig_concat(g, parts, 3, 0), 0, 1, 2, 0.25), 0, 2, 0);
+    y = fig_mul(g, y, fig_square(g, fig_slice(g, y, 0, -1, 1)));
+    for (int i = 0; i < variant; i++) {
+        fig_backward(g, fig_sum(g, fig_square(g, y), FIG_ALL_AXES), &x, 1, &y);
+        y = fig_scale(g, y, 0.3);
+    }
+    return y;
+}
+
+TEST(gradients_of_gradients_of_shapes) {
+    fig_op_report r;
+    fig_context *ctx = check_context();
+    EXPECT_OK(ctx, fig_sample_check(ctx, sample_deep, NULL, true, &r));
+    EXPECT_EQ_I(r.n_variants, 3);
+    if (!EXPECT(r.worst_gradient < 2e-8 && r.worst_tangent < 1e-12))
+        fprintf(stderr, "    gradient %.3g, tangent %.3g\n", r.worst_gradient, r.worst_tangent);
+}
+
 /* The R1 penalty: half the squared norm of the discriminator's gradient with respect to its input. Its gradient with
  * respect to a weight is that of the tangent along v = dD/dx, v held constant. */
 typedef struct discriminator {

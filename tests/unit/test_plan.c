@@ -86,6 +86,87 @@ static void compare_extents(fig_dtype dtype) {
 TEST(run_time_extents_give_the_bits_of_a_graph_of_that_size) { compare_extents(FIG_F32); }
 TEST(run_time_extents_in_bf16) { compare_extents(FIG_BF16); }
 
+/* Everything that changes shapes along the axis that is resized; gradients, those of a tangent, and gradients of
+ * gradients three deep. */
+enum { RESHAPER_ROOTS = 4, RESHAPER_ROWS = 12, RESHAPER_COLS = 6 };
+typedef struct reshaper {
+    fig_graph *g;
+    fig_plan *plan;
+    fig_tensor *x, *v, *index, *roots[RESHAPER_ROOTS];
+} reshaper;
+
+static fig_tensor *sum_of_squares(fig_graph *g, fig_tensor *x) { return fig_sum(g, fig_square(g, x), FIG_ALL_AXES); }
+
+static fig_tensor *gradient(reshaper *r, fig_tensor *loss, fig_tensor *x) {
+    fig_tensor *grad;
+    fig_backward(r->g, loss, &x, 1, &grad);
+    return fig_contiguous(r->g, grad);
+}
+
+static fig_tensor *deep_gradient(reshaper *r) {
+    fig_tensor *both =
+                   fig_concat(r->g, (fig_tensor *[]){fig_square(r->g, r->x), r->x, fig_scale(r->g, r->x, 0.3)}, 3, 0),
+               *d;
+    both = fig_slice(r->g, fig_pad(r->g, both, 0, 1, 2, 0.25), 0, 2, 0);
+    d = gradient(r, fig_sum(r->g, fig_mul(r->g, both, fig_square(r->g, both)), FIG_ALL_AXES), r->x);
+    for (int i = 0; i < 2; i++) d = gradient(r, sum_of_squares(r->g, fig_scale(r->g, d, 0.1)), r->x);
+    return d;
+}
+
+static reshaper reshaper_new(fig_context *ctx, size_t rows) {
+    reshaper r = {0};
+    size_t shape[2] = {rows, RESHAPER_COLS};
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_TRAIN, FIG_F32}, &r.g));
+    r.x = fig_input(r.g, "x", FIG_F32, 2, shape), r.v = fig_input(r.g, "v", FIG_F32, 2, shape);
+    r.index = fig_input(r.g, "index", FIG_I32, 2, shape);
+    fig_tensor *y = fig_concat(r.g, (fig_tensor *[]){r.x, fig_sin(r.g, r.x), fig_gather(r.g, r.x, 0, r.index)}, 3, 0);
+    y = fig_pad(r.g, y, 0, 2, 1, 0.5);
+    fig_tensor *tail = fig_slice(r.g, y, 0, 3, 0), *last = fig_slice(r.g, y, 0, -2, 2);
+    y = fig_mul(r.g, tail, fig_sub(r.g, fig_mean(r.g, tail, 0), fig_sum(r.g, last, 0)));
+    y = fig_softmax(r.g, fig_reshape(r.g, fig_transpose(r.g, y, 0, 1), 2, (int64_t[]){-1, 3}));
+    r.roots[0] = fig_mean(r.g, fig_square(r.g, y), FIG_ALL_AXES);
+    r.roots[1] = gradient(&r, r.roots[0], r.x);
+    r.roots[2] = gradient(&r, sum_of_squares(r.g, fig_tangent(r.g, tail, r.x, r.v)), r.v);
+    r.roots[3] = deep_gradient(&r);
+    bool good = EXPECT_OK(ctx, fig_graph_status(r.g));
+    if (!good || !EXPECT_OK(ctx, fig_plan_new(r.g, r.roots, RESHAPER_ROOTS, NULL, &r.plan))) exit(1);
+    return r;
+}
+
+static void reshaper_free(reshaper *r) {
+    fig_plan_free(r->plan);
+    fig_graph_free(r->g);
+}
+
+static void reshaper_run(fig_context *ctx, reshaper *r, size_t rows) {
+    fig_tensor *inputs[] = {r->x, r->v, r->index};
+    for (int i = 0; i < 3; i++) EXPECT_OK(ctx, fig_plan_resize(r->plan, inputs[i], (size_t[]){rows, RESHAPER_COLS}));
+    float *x = fig_plan_data(r->plan, r->x), *v = fig_plan_data(r->plan, r->v);
+    int32_t *index = fig_plan_data(r->plan, r->index);
+    for (size_t i = 0; i < rows * RESHAPER_COLS; i++)
+        x[i] = (float)sin((double)i), v[i] = (float)cos((double)i), index[i] = (int32_t)(i * 5 % rows);
+    EXPECT_OK(ctx, fig_plan_run(r->plan, NULL));
+}
+
+TEST(shapes_and_their_gradients_follow_the_run) {
+    fig_context *ctx = check_context();
+    reshaper large = reshaper_new(ctx, RESHAPER_ROWS);
+    for (size_t rows = 2; rows <= RESHAPER_ROWS; rows += 5) {
+        reshaper exact = reshaper_new(ctx, rows);
+        reshaper_run(ctx, &exact, rows);
+        reshaper_run(ctx, &large, rows);
+        for (int k = 0; k < RESHAPER_ROOTS; k++) {
+            size_t n = k ? rows * RESHAPER_COLS : 1;
+            const float *wanted = fig_plan_data(exact.plan, exact.roots[k]),
+                        *got = fig_plan_data(large.plan, large.roots[k]);
+            if (!EXPECT(isfinite(wanted[0]) && !memcmp(wanted, got, n * sizeof *got)))
+                fprintf(stderr, "    root %d of %zu rows\n", k, rows);
+        }
+        reshaper_free(&exact);
+    }
+    reshaper_free(&large);
+}
+
 TEST(extents_stay_within_what_was_recorded) {
     fig_context *ctx = check_context();
     fig_model *m = tiny_model(ctx, "gpt2", FIG_F32, "");
