@@ -106,7 +106,8 @@ typedef struct fig_run_args {
 } fig_run_args;
 fig_status fig_plan_run(fig_plan *plan, const fig_run_args *args); /* args may be NULL: all zero */
 
-/* Per-op times of all runs since the last call, as text lines, longest first; NULL stops measuring. */
+/* Times of each step (an op, or a chain of element-wise ones) over all runs that were measured: the max longest,
+ * longest first. */
 typedef struct fig_op_time {
     const char *op, *path;
     double seconds;

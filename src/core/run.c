@@ -139,19 +139,20 @@ fig_status fig_plan_run(fig_plan *p, const fig_run_args *args) {
 
 void fig_plan_profile(fig_plan *p, bool on) { p->profiling = on; }
 
-static int slower_first(const void *a, const void *b) {
-    double x = ((const fig_op_time *)a)->seconds, y = ((const fig_op_time *)b)->seconds;
-    return x < y ? 1 : x > y ? -1 : 0;
+static fig_op_time time_of(const fig__step *step) {
+    const fig_node *last = step->nodes[step->n_nodes - 1];
+    return (fig_op_time){step->n_nodes > 1 ? "chain" : last->op->name, last->path, step->seconds, step->calls};
 }
 
 size_t fig_plan_times(const fig_plan *p, fig_op_time *out, size_t max) {
     size_t n = 0;
-    for (size_t s = 0; s < p->steps.n && n < max; s++) {
-        const fig__step *step = &p->steps.data[s];
-        const fig_node *last = step->nodes[step->n_nodes - 1];
-        const char *name = step->n_nodes > 1 ? "chain" : last->op->name;
-        out[n++] = (fig_op_time){name, last->path, step->seconds, step->calls};
+    for (size_t s = 0; s < p->steps.n && max; s++) {
+        fig_op_time t = time_of(&p->steps.data[s]);
+        if (n == max && t.seconds <= out[n - 1].seconds) continue;
+        if (n < max) n++;
+        size_t at = n - 1;
+        for (; at > 0 && out[at - 1].seconds < t.seconds; at--) out[at] = out[at - 1];
+        out[at] = t;
     }
-    qsort(out, n, sizeof *out, slower_first);
     return n;
 }

@@ -220,6 +220,33 @@ TEST(another_seed_gives_other_bits) {
     EXPECT(hash_of(&j) != hash_of(&k));
 }
 
+/* Plain gradient descent with a rate of one moves by the gradient, which is clipped to the norm it is given. */
+TEST(the_whole_gradient_is_clipped) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *data = made_up_data(ctx, dir, 300, -1);
+    double moved[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        job j = job_of(data, check_path(check_tmpdir(), "out"));
+        fig_train_report r;
+        session s;
+        size_t n;
+        j.o.optimizer = FIG_SGD, j.o.learning_rate = 1, j.o.momentum = 0, j.o.weight_decay = 0, j.o.schedule = 0;
+        j.o.warmup_iters = 0, j.o.max_iters = 1, j.o.grad_clip = i ? 0.01 : 0, j.o.eval_interval = 0;
+        if (!EXPECT(session_open(&j, &s) == FIG_OK)) return;
+        EXPECT_OK(s.ctx, fig__trainer_ready(s.trainer));
+        fig_params_grads(fig_model_params(s.model), &n);
+        const float *w = fig_params_at(fig_model_params(s.model), 0).data; /* the flat block of all of them */
+        float *before = malloc(n * sizeof *before);
+        memcpy(before, w, n * sizeof *before);
+        EXPECT_OK(s.ctx, fig_trainer_run(s.trainer, NULL, NULL, &r));
+        for (size_t k = 0; k < n; k++) moved[i] += pow((double)w[k] - (double)before[k], 2);
+        free(before);
+        session_close(&s);
+    }
+    EXPECT(sqrt(moved[0]) > 0.1);
+    EXPECT_NEAR(sqrt(moved[1]), 0.01, 1e-6);
+}
+
 /* --- gradient accumulation --------------------------------------------------------------------------------------*/
 
 static fig_status step_once(session *s, double *loss, float **grads, size_t *n) {

@@ -203,6 +203,28 @@ TEST(running_allocates_nothing) {
     fig_model_free(m);
 }
 
+TEST(times_are_kept_per_step) {
+    fig_context *ctx = check_context();
+    fig_model *m = tiny_model(ctx, "gpt2", FIG_F32, "");
+    tiny t = tiny_new(m, 4, 16, NULL);
+    fig_op_time times[512];
+    tiny_run(&t, 4, 16); /* not measured */
+    fig_plan_profile(t.plan, true);
+    for (int i = 0; i < 3; i++) tiny_run(&t, 4, 16);
+    size_t n = fig_plan_times(t.plan, times, FIG_COUNT(times));
+    EXPECT(n > 20);
+    for (size_t i = 0; i < n; i++) {
+        EXPECT(times[i].op && times[i].path && times[i].seconds > 0);
+        EXPECT_EQ_I(times[i].calls, 3);
+        if (i) EXPECT(times[i].seconds <= times[i - 1].seconds);
+    }
+    fig_op_time longest = times[0];
+    EXPECT_EQ_I(fig_plan_times(t.plan, times, 1), 1); /* no more than there is room for */
+    EXPECT(times[0].seconds == longest.seconds);
+    tiny_free(&t);
+    fig_model_free(m);
+}
+
 /* A poisoned buffer shows when something reads what it should not: nothing here reads `late` after its last reader, and
  * a root stays readable. */
 TEST(dead_buffers_are_filled_with_nan) {
