@@ -18,19 +18,27 @@
 typedef struct size {
     uint64_t text_bytes; /* at least */
     int64_t n_layer, n_head, n_embd, block_size, batch_size;
-    double dropout, learning_rate;
+    double learning_rate;
 } size;
 
 static const size sizes[] = {
-    {200000000, 12, 12, 768, 512, 16, 0, 6e-4}, {20000000, 8, 8, 512, 256, 32, 0, 6e-4},
-    {1000000, 6, 6, 384, 256, 32, 0.1, 1e-3},   {300000, 6, 6, 192, 128, 32, 0.1, 1e-3},
-    {0, 4, 4, 128, 64, 32, 0.2, 1e-3},
+    {200000000, 12, 12, 768, 512, 16, 6e-4}, {20000000, 8, 8, 512, 256, 32, 6e-4}, {1000000, 6, 6, 384, 256, 32, 1e-3},
+    {300000, 6, 6, 192, 128, 32, 1e-3},      {0, 4, 4, 128, 64, 32, 1e-3},
 };
 
 static double steps_in(const size *s, double seconds, double peak) {
     double parameters = 12.0 * (double)s->n_layer * (double)(s->n_embd * s->n_embd);
     double flops = 6 * parameters * (double)(s->batch_size * s->block_size);
     return seconds * peak * SHARE_OF_PEAK / flops;
+}
+
+/* A text that is read many times over is learnt by heart; dropout is what keeps the model inventing. Tried on 25 kB of
+ * names: at 160 passes 0.2 had its best validation loss (2.02) in the first quarter, 0.4 still improved at the end. */
+static double dropout_for(double passes) {
+    static const double more_than[] = {2, 10, 40, 120};
+    double dropout = 0;
+    for (size_t i = 0; i < FIG_COUNT(more_than) && passes > more_than[i]; i++) dropout = 0.1 * (double)(i + 1);
+    return dropout;
 }
 
 static bool is_given(const fig__run *run, const char *name) {
@@ -42,6 +50,11 @@ static void set_int(const fig__run *run, const char *name, int64_t value) {
     if (o && !is_given(run, name)) *(int64_t *)(void *)((char *)run->model_config + o->offset) = value;
 }
 
+static double passes_over_text(const fig__run *run, const size *s) {
+    double tokens = (double)fig_dataset_get_info(run->dataset)->split[FIG_SPLIT_TRAIN].n_tokens;
+    return steps_in(s, run->train.minutes * 60, run->peak) * (double)(s->batch_size * s->block_size) / tokens;
+}
+
 static void apply_size(fig__run *run, const size *s) {
     const fig__option *dropout = fig__option_find(*run->arch->options, "dropout");
     set_int(run, "n_layer", s->n_layer);
@@ -49,7 +62,7 @@ static void apply_size(fig__run *run, const size *s) {
     set_int(run, "n_embd", s->n_embd);
     set_int(run, "block_size", s->block_size);
     if (dropout && !is_given(run, "dropout"))
-        *(double *)(void *)((char *)run->model_config + dropout->offset) = s->dropout;
+        *(double *)(void *)((char *)run->model_config + dropout->offset) = dropout_for(passes_over_text(run, s));
     if (!is_given(run, "batch_size")) run->train.batch_size = s->batch_size;
     if (is_given(run, "learning_rate")) return;
     run->train.learning_rate = s->learning_rate;
@@ -62,10 +75,10 @@ fig_status fig__choose_size(fig__run *run) {
     run->size = -1;
     if (sized || run->train.minutes <= 0) return FIG_OK;
     bool bf16 = run->dtype == 2 || (run->dtype == 0 && fig_cpu_has_bf16(ctx));
-    double peak = figk_peak_flops(ctx, bf16 ? FIG_BF16 : FIG_F32, fig_n_threads(ctx));
+    run->peak = figk_peak_flops(ctx, bf16 ? FIG_BF16 : FIG_F32, fig_n_threads(ctx));
     uint64_t bytes = fig_dataset_get_info(run->dataset)->split[FIG_SPLIT_TRAIN].bytes;
     const size *last = &sizes[FIG_COUNT(sizes) - 1], *s = sizes;
-    while (s < last && (bytes < s->text_bytes || steps_in(s, run->train.minutes * 60, peak) < MIN_STEPS)) s++;
+    while (s < last && (bytes < s->text_bytes || steps_in(s, run->train.minutes * 60, run->peak) < MIN_STEPS)) s++;
     apply_size(run, s);
     run->size = (int)(s - sizes);
     return FIG_OK;

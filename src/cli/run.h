@@ -20,6 +20,7 @@ typedef struct fig__run {
     void *model_config; /* arch->config_size bytes */
     /* made on the way */
     int size;       /* which one was chosen; -1: none, they were given */
+    double peak;    /* operations per second that this machine multiplies at, where a size was chosen */
     double minutes; /* that the run was sized to; 0: none */
     const char *data_dir;
     fig_dataset *dataset;
