@@ -299,20 +299,6 @@ static fig_status describe(fig__args *args, const settings *s, const char *path)
 /* --- models that can be found
  * -----------------------------------------------------------------------------------------*/
 
-/* The folders that fig_model_find looks into. */
-static size_t model_places(fig__args *args, const char **places) {
-    const char *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME"), *given = getenv("FIGMENT_MODELS");
-    size_t n = 0;
-    if (given && *given) places[n++] = given;
-    places[n++] = "models";
-    places[n++] = "runs";
-    if (data && *data)
-        places[n++] = fig__arena_printf(args->arena, "%s/figment/models", data);
-    else if (home)
-        places[n++] = fig__arena_printf(args->arena, "%s/.local/share/figment/models", home);
-    return n;
-}
-
 static fig_status list_place(fig__args *args, const char *place, fig__json *list) {
     fig__paths names = {0};
     if (!place || !fig__path_is_dir(place)) return FIG_OK;
@@ -348,11 +334,11 @@ static fig_status print_list(fig__args *args, fig__json *list) {
 }
 
 static fig_status list_models(fig__args *args) {
-    const char *places[8];
+    fig__strings places = {0};
     fig__json *list = fig__json_new_array();
-    size_t n = model_places(args, places);
-    fig_status status = list ? FIG_OK : FIG_ERR_NOMEM;
-    for (size_t i = 0; i < n && !status; i++) status = list_place(args, places[i], list);
+    fig_status status = list ? fig__model_places(args->ctx, args->arena, &places) : FIG_ERR_NOMEM;
+    for (size_t i = 0; i < places.n && !status; i++) status = list_place(args, places.data[i], list);
+    fig__free(args->ctx, places.data);
     if (!status) return print_list(args, list);
     fig__json_free(list);
     return status;

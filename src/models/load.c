@@ -100,35 +100,6 @@ fig_status fig__model_take_weights(fig_model *m, const fig__weights *w) {
     return FIG_OK;
 }
 
-/* --- finding ----------------------------------------------------------------------------------------------------*/
-
-#ifndef FIG_DATADIR
-#define FIG_DATADIR "/usr/local/share/figment"
-#endif
-
-static bool is_model(const char *path) {
-    char config[4200];
-    snprintf(config, sizeof config, "%s/config.json", path);
-    return fig__path_exists(config) || (fig__path_exists(path) && !fig__path_is_dir(path));
-}
-
-char *fig_model_find(fig_context *ctx, const char *name) {
-    char user[2048] = "", path[4096];
-    const char *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
-    if (data && *data)
-        snprintf(user, sizeof user, "%s/figment/models", data);
-    else if (home)
-        snprintf(user, sizeof user, "%s/.local/share/figment/models", home);
-    const char *places[] = {NULL, getenv("FIGMENT_MODELS"), "models", "runs", user, FIG_DATADIR "/models"};
-    for (size_t i = 0; i < FIG_COUNT(places); i++) {
-        if (i && (!places[i] || !*places[i])) continue;
-        snprintf(path, sizeof path, "%s%s%s", i ? places[i] : "", i ? "/" : "", name);
-        if (is_model(path)) return fig__strdup(ctx, path);
-    }
-    FIG_FAIL(ctx, FIG_ERR_NOTFOUND, "%s: no such model; `figment info` lists those that can be found", name);
-    return NULL;
-}
-
 /* --- reading ----------------------------------------------------------------------------------------------------*/
 
 static bool ends_with(const char *s, const char *end) {

@@ -1,6 +1,7 @@
 /* train/loop.c: the loop: steps, evaluations, samples, checkpoints, the log. */
 #include <math.h>
 #include <unistd.h>
+#include "base/io.h"
 #include "train/train.h"
 
 #define MAX_SKIPPED 10 /* non-finite gradients in a row */
@@ -123,8 +124,7 @@ static void log_number(fig_trainer *t, const char *key, double v) {
 static fig_status log_end(fig_trainer *t) {
     fprintf(t->log, ", \"num_tokens\": %llu, \"peak_rss_mb\": %llu}\n", (unsigned long long)t->p.n_tokens,
             (unsigned long long)(fig__rss_peak_bytes() >> 20));
-    FIG_CHECK(t->ctx, !fflush(t->log) && !ferror(t->log), FIG_ERR_IO, "%s/log.jsonl: writing failed; is the disk full?",
-              t->o.out_dir);
+    if (fflush(t->log) || ferror(t->log)) return fig__io_fail(t->ctx, t->o.out_dir, "log.jsonl cannot be written");
     t->p.log_bytes = (uint64_t)ftell(t->log);
     return FIG_OK;
 }
