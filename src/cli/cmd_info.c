@@ -296,8 +296,7 @@ static fig_status describe(fig__args *args, const settings *s, const char *path)
     return tokenizer ? describe_tokenizer(args, path) : describe_text(args, path);
 }
 
-/* --- models that can be found
- * -----------------------------------------------------------------------------------------*/
+/* --- models that can be found --------------------------------------------------------------------------------*/
 
 static fig_status list_place(fig__args *args, const char *place, fig__json *list) {
     fig__paths names = {0};

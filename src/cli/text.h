@@ -22,4 +22,28 @@ fig_status fig__describe_dataset(fig__args *args, const char *path, const fig_da
 /* What was left out or repaired while reading, as notes. */
 void fig__note_text(const fig_text_stats *stats);
 
+/* The rows of an option table for how text becomes tokens: `choice` is the fig__tokenizer_choice in struct `type`,
+ * which also has a double val_fraction. */
+#define FIG__TEXT_OPTIONS(type, choice)                                                                                \
+    {.name = "tokenizer",                                                                                              \
+     .kind = FIG_OPT_STRING,                                                                                           \
+     .offset = offsetof(type, choice.name),                                                                            \
+     .value = "KIND|PATH",                                                                                             \
+     .fallback = "auto",                                                                                               \
+     .help = "byte, char, bpe, or a tokenizer that exists; auto: by the size of the data"},                            \
+        {.name = "vocab_size",                                                                                         \
+         .kind = FIG_OPT_INT,                                                                                          \
+         .offset = offsetof(type, choice.vocab_size),                                                                  \
+         .high = 1 << 24,                                                                                              \
+         .help = "tokens of bpe; 0: by the size of the data"},                                                         \
+        {.name = "special",                                                                                            \
+         .kind = FIG_OPT_LIST,                                                                                         \
+         .offset = offsetof(type, choice.special),                                                                     \
+         .value = "TEXT",                                                                                              \
+         .help = "a special token; may be given again"},                                                               \
+    {                                                                                                                  \
+        .name = "val_fraction", .kind = FIG_OPT_REAL, .offset = offsetof(type, val_fraction), .high = 0.9,             \
+        .fallback = "0.1", .help = "share of the text, its tail, that is held out"                                     \
+    }
+
 #endif
