@@ -88,7 +88,8 @@ typedef struct fig_plan_memory {
 } fig_plan_memory;
 
 /* Plans the computation of roots (and of what fig_backward_params asked for). Takes no memory for data yet. Roots stay
- * readable until the next run. A graph has one plan at a time. */
+ * readable until the next run. A graph may have several plans, each with memory of its own, and may grow after it was
+ * planned; run-time extents belong to the graph. Plans are freed before their graph. */
 fig_status fig_plan_new(fig_graph *g, fig_tensor *const *roots, size_t n, const fig_plan_options *options,
                         fig_plan **out);
 void fig_plan_free(fig_plan *plan);
@@ -105,6 +106,8 @@ typedef struct fig_run_args {
     fig_kv *kv;          /* for FIG_PREFILL and FIG_DECODE */
 } fig_run_args;
 fig_status fig_plan_run(fig_plan *plan, const fig_run_args *args); /* args may be NULL: all zero */
+/* Debugging: a run ends with FIG_ERR_NONFINITE at the first op whose result is not finite, and names it. */
+void fig_plan_check(fig_plan *plan, bool on);
 
 /* Times of each step (an op, or a chain of element-wise ones) over all runs that were measured: the max longest,
  * longest first. */

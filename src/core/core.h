@@ -53,7 +53,9 @@ struct fig_graph {
     } leaves; /* one leaf per parameter */
     const char *path;
     fig_status status;
-    bool *needs_grad; /* by tensor id, inside fig_backward only */
+    fig_plan *bound;    /* whose addresses the tensors hold */
+    uint64_t n_resizes; /* of run-time extents, by any plan */
+    bool *needs_grad;   /* by tensor id, inside fig_backward only */
 };
 
 /* Unchecked access to the store for graphs. */
@@ -65,6 +67,12 @@ void *fig__param_view_data(const fig__param *param);
 
 fig_tensor *fig__tensor_new(fig_graph *g, fig_node *n, int index);
 extern const fig_op fig__op_input, fig__op_param; /* leaves */
+typedef struct fig__leaf_attr {
+    const char *name;
+    fig_dtype dtype;
+    int ndim;
+    size_t shape[FIG_MAX_DIMS]; /* as recorded */
+} fig__leaf_attr;
 
 /* Recording helpers for ops: one output, returned, NULL on error. */
 fig_tensor *fig__node1(fig_graph *g, const fig_op *op, const void *attr, size_t attr_size, fig_tensor *a);

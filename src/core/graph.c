@@ -229,16 +229,9 @@ fig_tensor *fig__node3(fig_graph *g, const fig_op *op, const void *attr, size_t 
 
 /* --- leaves -----------------------------------------------------------------------------------------------------*/
 
-typedef struct leaf_attr {
-    const char *name;
-    fig_dtype dtype;
-    int ndim;
-    size_t shape[FIG_MAX_DIMS];
-} leaf_attr;
-
 /* The extents of an input stay what fig_plan_resize made of them, so only the first call shapes it. */
 static fig_status infer_leaf(fig_node *n) {
-    const leaf_attr *a = n->attr;
+    const fig__leaf_attr *a = n->attr;
     if (n->out[0]->ndim == 0) fig_set_shape(n->out[0], a->dtype, a->ndim, a->shape);
     return FIG_OK;
 }
@@ -248,7 +241,7 @@ const fig_op fig__op_param = {.name = "param", .flags = FIG_OP_LEAF, .infer = in
 
 static fig_tensor *leaf_new(fig_graph *g, const fig_op *op, const char *name, fig_dtype dtype, int ndim,
                             const size_t *shape) {
-    leaf_attr a = {.name = fig__arena_strdup(g->arena, name), .dtype = dtype, .ndim = ndim};
+    fig__leaf_attr a = {.name = fig__arena_strdup(g->arena, name), .dtype = dtype, .ndim = ndim};
     if (ndim < 1 || ndim > FIG_MAX_DIMS) {
         fig_graph_fail(g, FIG_ERR_SHAPE, "%s: %d axes; 1 to %d are possible", name, ndim, FIG_MAX_DIMS);
         return NULL;

@@ -112,7 +112,10 @@ static fig_status emit_steps(fig_plan *p, group **of) {
         if (!p->needed[i] || n->op->flags & (FIG_OP_VIEW | FIG_OP_LEAF)) continue;
         group *mine = root_group(of[i]);
         if (!mine) {
-            FIG_TRY(add_step(p, &g->nodes.data[i], 1)); /* the list does not move any more */
+            fig_node **alone = fig__arena_alloc(p->arena, sizeof *alone);
+            if (!alone) return FIG_ERR_NOMEM;
+            *alone = n;
+            FIG_TRY(add_step(p, alone, 1));
             continue;
         }
         sort_nodes(mine);
@@ -334,8 +337,25 @@ static fig_status check_roots(fig_graph *g, fig_tensor *const *roots, size_t n) 
     return FIG_OK;
 }
 
+/* Sizes are planned for what was recorded, whatever another plan's inputs were resized to. */
+static fig_status restore_extents(fig_graph *g) {
+    if (!g->n_resizes) return FIG_OK;
+    for (size_t i = 0; i < g->nodes.n; i++) {
+        fig_node *n = g->nodes.data[i];
+        const fig__leaf_attr *a = n->attr;
+        if (n->op == &fig__op_input) fig_set_shape(n->out[0], a->dtype, a->ndim, a->shape);
+        if (n->op->infer(n)) return g->status;
+    }
+    g->n_resizes++;
+    return FIG_OK;
+}
+
 static fig_status plan_build(fig_plan *p, fig_tensor *const *roots, size_t n) {
-    const fig_graph *g = p->graph;
+    fig_graph *g = p->graph;
+    FIG_TRY(restore_extents(g));
+    p->n_resizes = g->n_resizes;
+    p->n_nodes = g->nodes.n;
+    p->n_tensors = g->tensors.n;
     p->arena = fig__arena_new(p->ctx, 0);
     p->needed = FIG_NEW_N(p->ctx, bool, g->nodes.n + 1);
     p->step_of = FIG_NEW_N(p->ctx, uint32_t, g->nodes.n + 1);
@@ -372,6 +392,7 @@ fig_status fig_plan_new(fig_graph *g, fig_tensor *const *roots, size_t n, const 
 void fig_plan_free(fig_plan *p) {
     if (!p) return;
     fig_context *ctx = p->ctx;
+    if (p->graph->bound == p) p->graph->bound = NULL;
     fig__arena_free(p->arena);
     fig__free(ctx, p->needed);
     fig__free(ctx, p->step_of);

@@ -40,9 +40,11 @@ struct fig_plan {
         fig__storage *data;
         size_t n, cap;
     } storages;
+    size_t n_nodes, n_tensors; /* of the graph when it was planned; it may grow afterwards */
     size_t arena_bytes, no_reuse_bytes, scratch;
     uint8_t *memory;
-    bool profiling, stale; /* stale: extents changed since the last run */
+    uint64_t n_resizes; /* the graph's, when shapes and addresses were last worked out */
+    bool profiling, checking;
 };
 
 bool fig__same_extents(const fig_tensor *a, const fig_tensor *b);

@@ -1,4 +1,5 @@
 /* core/run.c: replaying a plan. Allocates nothing after the first run. */
+#include <math.h>
 #include "core/plan.h"
 
 /* --- addresses --------------------------------------------------------------------------------------------------*/
@@ -12,11 +13,11 @@ static void *owner_address(const fig_plan *p, const fig_tensor *t) {
 
 static void bind_addresses(fig_plan *p) {
     fig_graph *g = p->graph;
-    for (size_t i = 0; i < g->tensors.n; i++) {
+    for (size_t i = 0; i < p->n_tensors; i++) {
         fig_tensor *t = g->tensors.data[i];
         if (t->base == t) t->data = owner_address(p, t);
     }
-    for (size_t i = 0; i < g->tensors.n; i++) {
+    for (size_t i = 0; i < p->n_tensors; i++) {
         fig_tensor *t = g->tensors.data[i];
         if (t->base != t && t->base->data) t->data = (char *)t->base->data + t->offset * fig_dtype_size(t->dtype);
     }
@@ -25,7 +26,7 @@ static void bind_addresses(fig_plan *p) {
 /* No-reuse mode: everything that no one may rely on is NaN (all bits set is one in every float type). */
 static void poison(fig_plan *p, uint32_t step, bool all) {
     const fig_graph *g = p->graph;
-    for (size_t i = 0; i < g->tensors.n; i++) {
+    for (size_t i = 0; i < p->n_tensors; i++) {
         const fig_tensor *t = g->tensors.data[i];
         const fig__place *at = &p->tensors[i];
         if (at->storage == UINT32_MAX || t->node->op->flags & FIG_OP_LEAF) continue;
@@ -38,13 +39,20 @@ fig_status fig_plan_alloc(fig_plan *p) {
     p->memory = fig__calloc(p->ctx, 1, FIG_MAX(p->arena_bytes, FIG_ALIGN));
     if (!p->memory)
         return fig__fail_prefix(p->ctx, FIG_ERR_NOMEM, "planning %zu MB of intermediates", p->arena_bytes >> 20);
-    FIG_TRY(fig__scratch_reserve(p->ctx, p->scratch));
+    return fig__scratch_reserve(p->ctx, p->scratch);
+}
+
+/* Tensors belong to the graph and hold the addresses of one of its plans at a time. */
+static fig_status bind(fig_plan *p) {
+    FIG_TRY(fig_plan_alloc(p));
+    if (p->graph->bound == p) return FIG_OK;
+    p->graph->bound = p;
     bind_addresses(p);
     return FIG_OK;
 }
 
 void *fig_plan_data(fig_plan *p, fig_tensor *t) {
-    if (!t || fig_plan_alloc(p)) return NULL;
+    if (!t || t->id >= p->n_tensors || bind(p)) return NULL;
     return t->data;
 }
 
@@ -52,12 +60,7 @@ void *fig_plan_data(fig_plan *p, fig_tensor *t) {
 
 fig_status fig_plan_resize(fig_plan *p, fig_tensor *input, const size_t *shape) {
     FIG_CHECK(p->ctx, input && input->node->op == &fig__op_input, FIG_ERR_ARG, "resize: not an input of this graph");
-    const struct {
-        const char *name;
-        fig_dtype dtype;
-        int ndim;
-        size_t shape[FIG_MAX_DIMS];
-    } *recorded = input->node->attr;
+    const fig__leaf_attr *recorded = input->node->attr;
     bool same = true;
     for (int i = 0; i < input->ndim; i++) {
         FIG_CHECK(p->ctx, shape[i] >= 1 && shape[i] <= recorded->shape[i], FIG_ERR_SHAPE,
@@ -67,7 +70,7 @@ fig_status fig_plan_resize(fig_plan *p, fig_tensor *input, const size_t *shape) 
     }
     if (same) return FIG_OK;
     fig_set_shape(input, input->dtype, input->ndim, shape);
-    p->stale = true;
+    p->graph->n_resizes++;
     return FIG_OK;
 }
 
@@ -91,7 +94,7 @@ static fig_status check_chain(const fig_plan *p, uint32_t s) {
 
 static fig_status refresh(fig_plan *p) {
     fig_graph *g = p->graph;
-    for (size_t i = 0; i < g->nodes.n; i++)
+    for (size_t i = 0; i < p->n_nodes; i++)
         if (p->needed[i] && g->nodes.data[i]->op->infer(g->nodes.data[i])) return g->status;
     for (uint32_t s = 0; s < p->steps.n; s++) {
         if (!p->steps.data[s].ew) continue;
@@ -99,7 +102,7 @@ static fig_status refresh(fig_plan *p) {
         fig__ew_prepare(p->steps.data[s].ew);
     }
     bind_addresses(p);
-    p->stale = false;
+    p->n_resizes = g->n_resizes;
     return FIG_OK;
 }
 
@@ -118,11 +121,35 @@ static void run_step(fig_plan *p, fig__step *step, fig_exec *x) {
     step->calls++;
 }
 
+static bool is_finite(const fig_tensor *t) {
+    size_t n = fig_numel(t), bad = 0;
+    const float *f = t->data;
+    const double *d = t->data;
+    const uint16_t *h = t->data;
+    if (!t->data || !fig_is_contiguous(t)) return true;
+    for (size_t i = 0; i < n; i++)
+        bad += t->dtype == FIG_F32    ? !isfinite(f[i])
+               : t->dtype == FIG_F64  ? !isfinite(d[i])
+               : t->dtype == FIG_BF16 ? (h[i] & 0x7f80) == 0x7f80
+                                      : 0;
+    return !bad;
+}
+
+/* The main output of each node; others hold statistics, where an infinity may mean "nothing seen". */
+static fig_status check_finite(const fig_plan *p, const fig__step *step) {
+    for (size_t i = 0; i < step->n_nodes; i++) {
+        const fig_node *n = step->nodes[i];
+        FIG_CHECK(p->ctx, is_finite(n->out[0]), FIG_ERR_NONFINITE, "%s%s%s gives numbers that are not finite", n->path,
+                  *n->path ? ": " : "", n->op->name);
+    }
+    return FIG_OK;
+}
+
 fig_status fig_plan_run(fig_plan *p, const fig_run_args *args) {
     static const fig_run_args none;
     if (!args) args = &none;
-    FIG_TRY(fig_plan_alloc(p));
-    if (p->stale) FIG_TRY(refresh(p));
+    FIG_TRY(bind(p));
+    if (p->n_resizes != p->graph->n_resizes) FIG_TRY(refresh(p));
     fig_exec x = {.ctx = p->ctx,
                   .kernels = p->graph->dtype == FIG_F64 ? figk_oracle() : figk(p->ctx),
                   .seed = args->seed,
@@ -132,12 +159,15 @@ fig_status fig_plan_run(fig_plan *p, const fig_run_args *args) {
     if (p->options.no_reuse) poison(p, 0, true);
     for (uint32_t s = 0; s < p->steps.n; s++) {
         run_step(p, &p->steps.data[s], &x);
+        if (p->checking) FIG_TRY(check_finite(p, &p->steps.data[s]));
         if (p->options.no_reuse) poison(p, s, false);
     }
     return FIG_OK;
 }
 
 void fig_plan_profile(fig_plan *p, bool on) { p->profiling = on; }
+
+void fig_plan_check(fig_plan *p, bool on) { p->checking = on; }
 
 static fig_op_time time_of(const fig__step *step) {
     const fig_node *last = step->nodes[step->n_nodes - 1];

@@ -312,6 +312,62 @@ TEST(an_output_does_not_overwrite_what_a_view_still_reads) {
     fig_graph_free(g);
 }
 
+/* Forward alone, then the graph grows by its gradient and is planned again: the two run in turns, at other extents. */
+TEST(two_plans_of_one_graph) {
+    fig_context *ctx = check_context();
+    fig_graph *g;
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+    fig_tensor *x = fig_input(g, "x", FIG_F32, 2, (size_t[]){6, 4}),
+               *y = fig_sum(g, fig_sum(g, fig_square(g, x), 1), 0), *dx = NULL;
+    fig_plan *forward, *both;
+    EXPECT_OK(ctx, fig_plan_new(g, &y, 1, NULL, &forward));
+    EXPECT_OK(ctx, fig_plan_resize(forward, x, (size_t[]){2, 4}));
+    float *a = fig_plan_data(forward, x);
+    for (int i = 0; i < 8; i++) a[i] = 2;
+    EXPECT_OK(ctx, fig_plan_run(forward, NULL));
+    EXPECT_EQ_I(*(float *)fig_plan_data(forward, y), 32);
+    EXPECT_OK(ctx, fig_backward(g, y, &x, 1, &dx));
+    EXPECT_OK(ctx, fig_plan_new(g, (fig_tensor *[]){y, dx}, 2, NULL, &both));
+    EXPECT(fig_dim(x, 0) == 6 && !fig_plan_data(forward, dx));
+    float *b = fig_plan_data(both, x);
+    for (int i = 0; i < 24; i++) b[i] = 3;
+    for (int turn = 0; turn < 2; turn++) {
+        EXPECT_OK(ctx, fig_plan_run(both, NULL));
+        EXPECT_EQ_I(*(float *)fig_plan_data(both, y), 24 * 9);
+        for (int i = 0; i < 24; i++) EXPECT(((float *)fig_plan_data(both, dx))[i] == 6);
+        EXPECT_OK(ctx, fig_plan_resize(forward, x, (size_t[]){1, 4}));
+        EXPECT_OK(ctx, fig_plan_run(forward, NULL));
+        EXPECT_EQ_I(*(float *)fig_plan_data(forward, y), 16);
+        EXPECT_OK(ctx, fig_plan_resize(both, x, (size_t[]){6, 4}));
+    }
+    fig_plan_free(both);
+    EXPECT_OK(ctx, fig_plan_run(forward, NULL));
+    fig_plan_free(forward);
+    fig_graph_free(g);
+}
+
+TEST(the_first_result_that_is_not_finite_is_named) {
+    fig_context *ctx = check_context();
+    fig_graph *g;
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+    fig_tensor *x = fig_input(g, "x", FIG_F32, 2, (size_t[]){4, 4});
+    fig_enter(g, "blocks.3");
+    fig_tensor *y = fig_matmul(g, fig_log(g, x), x, false, false);
+    fig_leave(g);
+    fig_plan *plan;
+    EXPECT_OK(ctx, fig_plan_new(g, &y, 1, NULL, &plan));
+    float *xv = fig_plan_data(plan, x);
+    for (int i = 0; i < 16; i++) xv[i] = (float)i - 1;
+    EXPECT_OK(ctx, fig_plan_run(plan, NULL));
+    fig_plan_check(plan, true);
+    EXPECT_EQ_I(fig_plan_run(plan, NULL), FIG_ERR_NONFINITE);
+    EXPECT_EQ_S(fig_error(ctx), "blocks.3: log gives numbers that are not finite");
+    for (int i = 0; i < 16; i++) xv[i] = (float)i + 1;
+    EXPECT_OK(ctx, fig_plan_run(plan, NULL));
+    fig_plan_free(plan);
+    fig_graph_free(g);
+}
+
 TEST(a_strided_root_is_refused) {
     fig_context *ctx = check_context();
     fig_graph *g;
