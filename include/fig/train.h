@@ -28,7 +28,6 @@ typedef struct fig_train_options {
     int64_t warmup_iters, decay_iters;
     int64_t seed;
     int save_dtype; /* 0 fp32, 1 bf16: of the model in out_dir */
-    double minutes; /* stop after this much time, the schedule fitted to it; 0: max_iters */
 } fig_train_options;
 
 extern const fig_option_table fig_train_option_table;
@@ -47,7 +46,7 @@ typedef struct fig_train_plan {
     size_t n_params;
     uint64_t params_bytes, optimizer_bytes, arena_bytes,
         total_bytes;                  /* engine memory; total is what will be resident */
-    double seconds_per_iter, seconds; /* measured on two steps; 0 when not measured */
+    double seconds_per_iter, seconds; /* measured; 0 when not measured */
     double flops_per_iter;
 } fig_train_plan;
 
@@ -63,9 +62,11 @@ typedef struct fig_train_report {
 
 typedef struct fig_trainer fig_trainer;
 /* model: from fig_model_new with its tokenizer set, not yet initialised; borrowed, as is the dataset. Checks that all
- * fits together and in memory; records and plans the graphs. `plan` may be asked before memory is taken. */
+ * fits together and in memory; records and plans the graphs. */
 fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_options *options, fig_trainer **out);
-fig_status fig_trainer_plan(fig_trainer *t, bool measure, fig_train_plan *plan);
+/* May be asked before memory is taken. measure_seconds above 0: takes memory and runs steps without updates, at least
+ * three and for about so long; a processor that is fast for a moment is not fast for an hour. */
+fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_plan *plan);
 /* Runs to the end, or until fig_cancel (saves a checkpoint and returns FIG_ERR_CANCELLED). The out_dir holds the best
  * model at the end. */
 fig_status fig_trainer_run(fig_trainer *t, fig_train_fn *on_event, void *user, fig_train_report *report);

@@ -8,9 +8,9 @@
 #define CHOICE_MAX 64 /* bytes of one choice */
 #define NUMBER_MAX 64 /* bytes of a number as text */
 
-static char *field(const fig__option *o, void *s) { return (char *)s + o->offset; }
+static char *field(const fig_option *o, void *s) { return (char *)s + o->offset; }
 
-static bool has_range(const fig__option *o) { return o->low != 0 || o->high != 0; }
+static bool has_range(const fig_option *o) { return o->low != 0 || o->high != 0; }
 
 /* --- names ----------------------------------------------------------------------------------------------*/
 
@@ -32,7 +32,7 @@ static bool next_word(const char *text, char separator, size_t *at, const char *
     return true;
 }
 
-static bool is_called(const fig__option *o, const char *name) {
+static bool is_called(const fig_option *o, const char *name) {
     const char *word;
     size_t at = 0, len;
     if (!o->name) return false;
@@ -42,7 +42,7 @@ static bool is_called(const fig__option *o, const char *name) {
     return false;
 }
 
-const fig__option *fig__option_find(fig__option_table t, const char *name) {
+const fig_option *fig__option_find(fig_option_table t, const char *name) {
     for (size_t i = 0; i < t.n; i++)
         if (is_called(&t.rows[i], name)) return &t.rows[i];
     return NULL;
@@ -56,7 +56,7 @@ typedef struct name_list {
     size_t aliases_len;
 } name_list;
 
-static void list_names(name_list *list, const fig__option *o) {
+static void list_names(name_list *list, const fig_option *o) {
     const char *word;
     size_t at = 0, len;
     if (!o->name || list->n == NAMES_MAX) return;
@@ -74,7 +74,7 @@ static void list_names(name_list *list, const fig__option *o) {
     }
 }
 
-const char *fig__option_nearest(const fig__option_table *tables, size_t n, const char *typed) {
+const char *fig__option_nearest(const fig_option_table *tables, size_t n, const char *typed) {
     name_list list;
     list.n = list.aliases_len = 0;
     for (size_t t = 0; t < n; t++)
@@ -145,23 +145,23 @@ static bool read_bool(const char *value, bool *out) {
 }
 
 /* "1 to 64", with an open end where the limit is infinite. */
-static fig_status out_of_range(fig_context *ctx, const fig__option *o, const char *value) {
+static fig_status out_of_range(fig_context *ctx, const fig_option *o, const char *value) {
     if (isinf(o->high))
         return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: %s is too small; give at least %g", o->name, value, o->low);
     return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: %s is out of range; give %.12g to %.12g", o->name, value, o->low, o->high);
 }
 
-static bool in_range(const fig__option *o, double value) {
+static bool in_range(const fig_option *o, double value) {
     return !has_range(o) || (value >= o->low && value <= o->high);
 }
 
-static fig_status put_int(fig_context *ctx, const fig__option *o, void *s, int64_t value, const char *text) {
+static fig_status put_int(fig_context *ctx, const fig_option *o, void *s, int64_t value, const char *text) {
     if (!in_range(o, (double)value)) return out_of_range(ctx, o, text);
     *(int64_t *)field(o, s) = value;
     return FIG_OK;
 }
 
-static fig_status put_real(fig_context *ctx, const fig__option *o, void *s, double value, const char *text) {
+static fig_status put_real(fig_context *ctx, const fig_option *o, void *s, double value, const char *text) {
     FIG_CHECK(ctx, !isnan(value), FIG_ERR_ARG, "%s: %s is no number", o->name, text);
     if (!in_range(o, value)) return out_of_range(ctx, o, text);
     *(double *)field(o, s) = value;
@@ -170,7 +170,7 @@ static fig_status put_real(fig_context *ctx, const fig__option *o, void *s, doub
 
 /* --- choices and lists ----------------------------------------------------------------------------------*/
 
-static fig_status bad_choice(fig_context *ctx, const fig__option *o, const char *value) {
+static fig_status bad_choice(fig_context *ctx, const fig_option *o, const char *value) {
     char names[32][CHOICE_MAX];
     const char *near[32], *word;
     size_t n = 0, at = 0, len;
@@ -187,7 +187,7 @@ static fig_status bad_choice(fig_context *ctx, const fig__option *o, const char 
     return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown value \"%s\"; give one of %s", o->name, value, o->choices);
 }
 
-static fig_status put_choice(fig_context *ctx, const fig__option *o, void *s, const char *value) {
+static fig_status put_choice(fig_context *ctx, const fig_option *o, void *s, const char *value) {
     const char *word;
     size_t at = 0, len;
     for (int i = 0; next_word(o->choices, '|', &at, &word, &len); i++) {
@@ -198,7 +198,7 @@ static fig_status put_choice(fig_context *ctx, const fig__option *o, void *s, co
     return bad_choice(ctx, o, value);
 }
 
-static fig_status add_to_list(fig_context *ctx, fig__strings *list, const char *value, fig__arena *arena) {
+static fig_status add_to_list(fig_context *ctx, fig_strings *list, const char *value, fig__arena *arena) {
     if (list->n == list->cap) {
         size_t cap = list->cap ? 2 * list->cap : 8;
         const char **data = fig__arena_alloc(arena, cap * sizeof *data);
@@ -215,7 +215,7 @@ static fig_status add_to_list(fig_context *ctx, fig__strings *list, const char *
 
 /* --- setting --------------------------------------------------------------------------------------------*/
 
-fig_status fig__option_set(fig_context *ctx, const fig__option *o, void *s, const char *value, fig__arena *arena) {
+fig_status fig__option_set(fig_context *ctx, const fig_option *o, void *s, const char *value, fig__arena *arena) {
     int64_t whole_value;
     double real;
     switch (o->kind) {
@@ -230,7 +230,7 @@ fig_status fig__option_set(fig_context *ctx, const fig__option *o, void *s, cons
                   o->name, value);
         return FIG_OK;
     case FIG_OPT_CHOICE: return put_choice(ctx, o, s, value);
-    case FIG_OPT_LIST: return add_to_list(ctx, (fig__strings *)field(o, s), value, arena);
+    case FIG_OPT_LIST: return add_to_list(ctx, (fig_strings *)field(o, s), value, arena);
     case FIG_OPT_STRING: break;
     }
     const char *copy = fig__arena_strdup(arena, value);
@@ -240,10 +240,10 @@ fig_status fig__option_set(fig_context *ctx, const fig__option *o, void *s, cons
 }
 
 /* Empty, then what the table says. A fallback is static text, so STRING needs no copy and no arena. */
-static fig_status set_default(fig_context *ctx, const fig__option *o, void *s, fig__arena *arena) {
-    static const size_t sizes[] = {[FIG_OPT_INT] = sizeof(int64_t), [FIG_OPT_REAL] = sizeof(double),
-                                   [FIG_OPT_BOOL] = sizeof(bool),   [FIG_OPT_STRING] = sizeof(const char *),
-                                   [FIG_OPT_CHOICE] = sizeof(int),  [FIG_OPT_LIST] = sizeof(fig__strings)};
+static fig_status set_default(fig_context *ctx, const fig_option *o, void *s, fig__arena *arena) {
+    static const size_t sizes[] = {
+        [FIG_OPT_INT] = sizeof(int64_t),         [FIG_OPT_REAL] = sizeof(double), [FIG_OPT_BOOL] = sizeof(bool),
+        [FIG_OPT_STRING] = sizeof(const char *), [FIG_OPT_CHOICE] = sizeof(int),  [FIG_OPT_LIST] = sizeof(fig_strings)};
     memset(field(o, s), 0, sizes[o->kind]);
     if (!o->fallback) return FIG_OK;
     if (o->kind != FIG_OPT_STRING) return fig__option_set(ctx, o, s, o->fallback, arena);
@@ -251,7 +251,7 @@ static fig_status set_default(fig_context *ctx, const fig__option *o, void *s, f
     return FIG_OK;
 }
 
-fig_status fig__options_defaults(fig_context *ctx, fig__option_table t, void *s, fig__arena *arena) {
+fig_status fig__options_defaults(fig_context *ctx, fig_option_table t, void *s, fig__arena *arena) {
     for (size_t i = 0; i < t.n; i++)
         if (t.rows[i].name) FIG_TRY(set_default(ctx, &t.rows[i], s, arena));
     return FIG_OK;
@@ -259,7 +259,7 @@ fig_status fig__options_defaults(fig_context *ctx, fig__option_table t, void *s,
 
 /* --- JSON -----------------------------------------------------------------------------------------------*/
 
-static fig_status set_json_number(fig_context *ctx, const fig__option *o, void *s, const fig__json *value) {
+static fig_status set_json_number(fig_context *ctx, const fig_option *o, void *s, const fig__json *value) {
     char text[NUMBER_MAX];
     double real = fig__json_real(value, 0);
     int64_t whole_value = fig__json_int(value, 0);
@@ -270,19 +270,19 @@ static fig_status set_json_number(fig_context *ctx, const fig__option *o, void *
     return put_int(ctx, o, s, whole_value, text);
 }
 
-static fig_status set_json_list(fig_context *ctx, const fig__option *o, void *s, const fig__json *value,
+static fig_status set_json_list(fig_context *ctx, const fig_option *o, void *s, const fig__json *value,
                                 fig__arena *arena) {
-    fig__strings list = {0};
+    fig_strings list = {0};
     for (size_t i = 0; i < fig__json_size(value); i++) {
         const char *text = fig__json_str(fig__json_at(value, i), NULL);
         FIG_CHECK(ctx, text, FIG_ERR_ARG, "%s: element %zu is no text; put it in quotes", o->name, i + 1);
         FIG_TRY(add_to_list(ctx, &list, text, arena));
     }
-    *(fig__strings *)field(o, s) = list;
+    *(fig_strings *)field(o, s) = list;
     return FIG_OK;
 }
 
-fig_status fig__option_set_json(fig_context *ctx, const fig__option *o, void *s, const fig__json *value,
+fig_status fig__option_set_json(fig_context *ctx, const fig_option *o, void *s, const fig__json *value,
                                 fig__arena *arena) {
     bool is_number = o->kind == FIG_OPT_INT || o->kind == FIG_OPT_REAL;
     switch (fig__json_type(value)) {
@@ -298,7 +298,7 @@ fig_status fig__option_set_json(fig_context *ctx, const fig__option *o, void *s,
         if (is_number) return set_json_number(ctx, o, s, value);
         break;
     case FIG_JSON_STRING:
-        if (o->kind == FIG_OPT_LIST) *(fig__strings *)field(o, s) = (fig__strings){0};
+        if (o->kind == FIG_OPT_LIST) *(fig_strings *)field(o, s) = (fig_strings){0};
         return fig__option_set(ctx, o, s, fig__json_str(value, ""), arena);
     case FIG_JSON_ARRAY:
         if (o->kind == FIG_OPT_LIST) return set_json_list(ctx, o, s, value, arena);
@@ -311,7 +311,7 @@ fig_status fig__option_set_json(fig_context *ctx, const fig__option *o, void *s,
     return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: a value of the wrong kind; give %s", o->name, wanted[o->kind]);
 }
 
-static fig__json *choice_name(const fig__option *o, int choice) {
+static fig__json *choice_name(const fig_option *o, int choice) {
     const char *word;
     size_t at = 0, len;
     for (int i = 0; next_word(o->choices, '|', &at, &word, &len); i++)
@@ -319,7 +319,7 @@ static fig__json *choice_name(const fig__option *o, int choice) {
     return NULL;
 }
 
-static fig__json *list_json(const fig__strings *list) {
+static fig__json *list_json(const fig_strings *list) {
     fig__json *array = fig__json_new_array();
     for (size_t i = 0; i < list->n; i++) {
         if (!fig__json_push(array, fig__json_new_str(list->data[i]))) continue;
@@ -329,7 +329,7 @@ static fig__json *list_json(const fig__strings *list) {
     return array;
 }
 
-fig__json *fig__option_get_json(const fig__option *o, const void *s) {
+fig__json *fig__option_get_json(const fig_option *o, const void *s) {
     const char *at = (const char *)s + o->offset;
     const char *text;
     switch (o->kind) {
@@ -337,7 +337,7 @@ fig__json *fig__option_get_json(const fig__option *o, const void *s) {
     case FIG_OPT_REAL: return fig__json_new_real(*(const double *)at);
     case FIG_OPT_BOOL: return fig__json_new_bool(*(const bool *)at);
     case FIG_OPT_CHOICE: return choice_name(o, *(const int *)at);
-    case FIG_OPT_LIST: return list_json((const fig__strings *)at);
+    case FIG_OPT_LIST: return list_json((const fig_strings *)at);
     case FIG_OPT_STRING: break;
     }
     text = *(const char *const *)at;

@@ -19,12 +19,12 @@ void fig__command_tables(const fig__command *c, fig__table_fn *fn, void *user) {
 
 typedef struct lookup {
     const char *name;
-    const fig__option *found;
-    fig__option_table tables[FIG__MAX_TABLES + 16]; /* for the nearest name */
+    const fig_option *found;
+    fig_option_table tables[FIG__MAX_TABLES + 16]; /* for the nearest name */
     size_t n;
 } lookup;
 
-static void look_in_table(void *user, const char *title, const fig__option_table *table) {
+static void look_in_table(void *user, const char *title, const fig_option_table *table) {
     lookup *l = user;
     (void)title;
     if (!l->found) l->found = fig__option_find(*table, l->name);
@@ -59,7 +59,7 @@ static bool split_flag(const char *word, typed *t) {
 }
 
 /* "--no-resume": the switch "resume", off. */
-static const fig__option *find_negated(const fig__command *c, const char *name) {
+static const fig_option *find_negated(const fig__command *c, const char *name) {
     if (strncmp(name, "no-", 3) != 0 && strncmp(name, "no_", 3) != 0) return NULL;
     lookup l = {.name = name + 3};
     fig__command_tables(c, look_in_table, &l);
@@ -76,7 +76,7 @@ static fig_status scan_flag(fig__args *args, int argc, char **argv, int *i) {
     fig__flag flag = {.value = t.inline_value};
     bool short_for_long = l.found && !t.is_long && t.name[0] && t.name[1]; /* -seed */
     if (!l.found || short_for_long) {
-        const fig__option *negated = t.is_long && !t.inline_value ? find_negated(args->command, t.name) : NULL;
+        const fig_option *negated = t.is_long && !t.inline_value ? find_negated(args->command, t.name) : NULL;
         if (!negated) return unknown_flag(ctx, &t, &l);
         flag = (fig__flag){negated->name, "false"};
     } else {
@@ -151,7 +151,7 @@ static int line_of_key(const fig__recipe *recipe, const char *key) {
 }
 
 static fig_status unknown_key(fig__args *args, const fig__recipe *recipe, const char *key) {
-    fig__option_table tables[FIG__MAX_TABLES + 1];
+    fig_option_table tables[FIG__MAX_TABLES + 1];
     size_t n = 0;
     for (size_t i = 0; i < args->n_bound; i++) tables[n++] = *args->bound[i].table;
     const char *nearest = fig__option_nearest(tables, n, key);
@@ -168,7 +168,7 @@ static fig_status apply_key(fig__args *args, const fig__recipe *recipe, const ch
     bool found = false;
     for (size_t i = 0; i < args->n_bound; i++) {
         const fig__binding *b = &args->bound[i];
-        const fig__option *o = b->table == &fig__global_table ? NULL : fig__option_find(*b->table, key);
+        const fig_option *o = b->table == &fig__global_table ? NULL : fig__option_find(*b->table, key);
         if (!o) continue;
         found = true;
         fig_status status = fig__option_set_json(args->ctx, o, b->values, value, args->arena);
@@ -203,11 +203,11 @@ static const char *from_environment(const char *name) {
 }
 
 /* A list given here takes the place of one from a lower source; further mentions add to it. */
-static fig_status set_from(fig__args *args, const fig__binding *b, const fig__option *o, const char *value,
+static fig_status set_from(fig__args *args, const fig__binding *b, const fig_option *o, const char *value,
                            fig__source source) {
     uint8_t *before = &b->source[o - b->table->rows];
     if (o->kind == FIG_OPT_LIST && *before != (uint8_t)source)
-        *(fig__strings *)((char *)b->values + o->offset) = (fig__strings){0};
+        *(fig_strings *)((char *)b->values + o->offset) = (fig_strings){0};
     FIG_TRY(fig__option_set(args->ctx, o, b->values, value, args->arena));
     *before = (uint8_t)source;
     return FIG_OK;
@@ -215,7 +215,7 @@ static fig_status set_from(fig__args *args, const fig__binding *b, const fig__op
 
 static fig_status apply_environment(fig__args *args, const fig__binding *b) {
     for (size_t i = 0; i < b->table->n; i++) {
-        const fig__option *o = &b->table->rows[i];
+        const fig_option *o = &b->table->rows[i];
         const char *value = o->name ? from_environment(o->name) : NULL;
         if (!value) continue;
         fig_status status = set_from(args, b, o, value, FIG_FROM_ENVIRONMENT);
@@ -226,7 +226,7 @@ static fig_status apply_environment(fig__args *args, const fig__binding *b) {
 
 static fig_status apply_flags(fig__args *args, const fig__binding *b) {
     for (size_t i = 0; i < args->n_flags; i++) {
-        const fig__option *o = fig__option_find(*b->table, args->flags[i].name);
+        const fig_option *o = fig__option_find(*b->table, args->flags[i].name);
         fig_status status = o ? set_from(args, b, o, args->flags[i].value, FIG_FROM_FLAG) : FIG_OK;
         if (status) return FIG_FAIL(args->ctx, status, "--%s", fig_error(args->ctx));
     }
@@ -244,7 +244,7 @@ static fig_status check_flags_are_bound(fig__args *args) {
     return FIG_OK;
 }
 
-fig_status fig__args_bind(fig__args *args, const fig__option_table *table, void *values) {
+fig_status fig__args_bind(fig__args *args, const fig_option_table *table, void *values) {
     fig__binding b = {table, values, fig__arena_alloc(args->arena, table->n)};
     if (!b.source) return FIG_ERR_NOMEM;
     args->bound[args->n_bound++] = b;
@@ -273,7 +273,7 @@ fig_status fig__args_apply(fig__args *args, const fig__recipe *first, const fig_
 fig__source fig__args_source(const fig__args *args, const char *name) {
     for (size_t i = 0; i < args->n_bound; i++) {
         const fig__binding *b = &args->bound[i];
-        const fig__option *o = fig__option_find(*b->table, name);
+        const fig_option *o = fig__option_find(*b->table, name);
         if (o) return (fig__source)b->source[o - b->table->rows];
     }
     return FIG_FROM_DEFAULT;

@@ -12,19 +12,19 @@
 typedef struct fig__args fig__args;
 
 typedef struct fig__command {
-    const char *name;                                 /* "train", "tokenizer encode" */
-    const char *usage;                                /* what stands behind the name: "RECIPE | --data PATH..." */
-    const char *summary;                              /* one line */
-    const char *details;                              /* paragraphs for --help and the man page, or NULL */
-    const char *example;                              /* command lines, each on a line of its own */
-    const fig__option_table *tables[FIG__MAX_TABLES]; /* NULL ends */
-    bool arch_options;                                /* the settings of every architecture are flags too */
+    const char *name;                                /* "train", "tokenizer encode" */
+    const char *usage;                               /* what stands behind the name: "RECIPE | --data PATH..." */
+    const char *summary;                             /* one line */
+    const char *details;                             /* paragraphs for --help and the man page, or NULL */
+    const char *example;                             /* command lines, each on a line of its own */
+    const fig_option_table *tables[FIG__MAX_TABLES]; /* NULL ends */
+    bool arch_options;                               /* the settings of every architecture are flags too */
     fig_status (*run)(fig__args *args);
 } fig__command;
 
 extern const fig__command *const fig__commands[];
 extern const size_t fig__n_commands;
-extern const fig__option_table fig__global_table;
+extern const fig_option_table fig__global_table;
 
 typedef struct fig__globals {
     int64_t threads;
@@ -42,7 +42,7 @@ typedef struct fig__flag {
 } fig__flag;
 
 typedef struct fig__binding {
-    const fig__option_table *table;
+    const fig_option_table *table;
     void *values;
     uint8_t *source; /* [table->n] of fig__source */
 } fig__binding;
@@ -52,7 +52,7 @@ struct fig__args {
     fig__arena *arena; /* every text of the settings lives here */
     const fig__command *command;
     fig__globals globals;
-    fig__strings words; /* what is no flag */
+    fig_strings words; /* what is no flag */
     fig__flag *flags;
     size_t n_flags;
     fig__binding bound[FIG__MAX_TABLES + 1];
@@ -61,7 +61,7 @@ struct fig__args {
 };
 
 fig_status fig__args_scan(fig__args *args, const fig__command *command, int argc, char **argv);
-fig_status fig__args_bind(fig__args *args, const fig__option_table *table, void *values);
+fig_status fig__args_bind(fig__args *args, const fig_option_table *table, void *values);
 /* An object with the keys of the bound tables; path and text are for messages. */
 typedef struct fig__recipe {
     const char *path;
@@ -83,9 +83,9 @@ fig_status fig__args_want_words(const fig__args *args, size_t low, size_t high);
 const fig__command *fig__command_find(int argc, char **argv, int *n_words); /* NULL: none; n_words: of its name */
 fig_status fig__command_unknown(fig_context *ctx, int argc, char **argv);
 /* Calls fn with each table of a command, the global one last. */
-typedef void fig__table_fn(void *user, const char *title, const fig__option_table *table);
+typedef void fig__table_fn(void *user, const char *title, const fig_option_table *table);
 void fig__command_tables(const fig__command *c, fig__table_fn *fn, void *user);
-const char *fig__option_value_name(const fig__option *o); /* "N", "PATH", "a|b"; NULL for a switch */
+const char *fig__option_value_name(const fig_option *o); /* "N", "PATH", "a|b"; NULL for a switch */
 fig_status fig__help_overview(fig__buf *out);
 fig_status fig__help_command(const fig__command *c, fig__buf *out);
 fig_status fig__man_page(fig__buf *out);

@@ -14,14 +14,15 @@
 #define DECODE_TOKENS 64
 #define CACHE_BYTES 64e6               /* a model below it may stay in a cache */
 #define READ_BYTES ((size_t)256 << 20) /* far beyond any cache */
+#define TRAIN_SECONDS 2
 
 typedef struct settings {
-    fig__strings models;
+    fig_strings models;
     int dtype;
     int64_t batch_size;
 } settings;
 
-static const fig__option rows[] = {
+static const fig_option rows[] = {
     {.name = "model",
      .kind = FIG_OPT_LIST,
      .offset = offsetof(settings, models),
@@ -41,7 +42,7 @@ static const fig__option rows[] = {
      .high = 4096,
      .help = "rows of a training step; 0: that of the model's setting"},
 };
-static const fig__option_table table = {rows, FIG_COUNT(rows)};
+static const fig_option_table table = {rows, FIG_COUNT(rows)};
 
 typedef struct shape {
     const char *name, *n_layer, *n_head, *n_embd, *block_size;
@@ -164,7 +165,7 @@ static fig_status bench_training(bench *b, const shape *s, fig__json *j) {
     fig_status status = make_model(b, s, false, &model);
     if (!status) o.block_size = fig_model_get_int(model, "block_size");
     if (!status) status = fig_trainer_new(model, b->data, &o, &trainer);
-    if (!status) status = fig_trainer_plan(trainer, true, &plan);
+    if (!status) status = fig_trainer_plan(trainer, TRAIN_SECONDS, &plan);
     if (!status) {
         double flops = plan.flops_per_iter / plan.seconds_per_iter, peak = b->peak[fig_model_dtype(model)];
         fig__json_put(j, "parameters", fig__json_new_int((int64_t)plan.n_params));

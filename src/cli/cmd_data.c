@@ -23,7 +23,7 @@ typedef struct get_settings {
 } get_settings;
 
 #define AT(field) offsetof(get_settings, field)
-static const fig__option get_rows[] = {
+static const fig_option get_rows[] = {
     {.name = "out",
      .kind = FIG_OPT_STRING,
      .offset = AT(out),
@@ -37,7 +37,7 @@ static const fig__option get_rows[] = {
      .value = "DIR",
      .help = "a folder that is asked instead of the network"},
 };
-static const fig__option_table get_table = {get_rows, FIG_COUNT(get_rows)};
+static const fig_option_table get_table = {get_rows, FIG_COUNT(get_rows)};
 
 static uint64_t entry_bytes(const fig_dataset_entry *e) {
     uint64_t sum = 0;
@@ -102,7 +102,7 @@ typedef struct make_settings {
 
 #undef AT
 #define AT(field) offsetof(make_settings, field)
-static const fig__option make_rows[] = {
+static const fig_option make_rows[] = {
     {.name = "out",
      .kind = FIG_OPT_STRING,
      .offset = AT(out),
@@ -120,7 +120,7 @@ static const fig__option make_rows[] = {
      .value = "PATH",
      .help = "words that make a line go, one per line, instead of the built-in list"},
 };
-static const fig__option_table make_table = {make_rows, FIG_COUNT(make_rows)};
+static const fig_option_table make_table = {make_rows, FIG_COUNT(make_rows)};
 
 static fig_status make_folder_of(fig_context *ctx, const char *path) {
     char *folder = fig__strdup(ctx, path);
@@ -169,7 +169,7 @@ const fig__command fig__cmd_data_make = {
 /* --- prepare ------------------------------------------------------------------------------------------------------*/
 
 typedef struct prepare_settings {
-    fig__strings data;
+    fig_strings data;
     const char *out;
     fig__tokenizer_choice choice;
     double val_fraction;
@@ -178,7 +178,7 @@ typedef struct prepare_settings {
 
 #undef AT
 #define AT(field) offsetof(prepare_settings, field)
-static const fig__option prepare_rows[] = {
+static const fig_option prepare_rows[] = {
     {.name = "data",
      .kind = FIG_OPT_LIST,
      .offset = AT(data),
@@ -193,7 +193,7 @@ static const fig__option prepare_rows[] = {
     FIG__TEXT_OPTIONS(prepare_settings, choice),
     {.name = "force", .kind = FIG_OPT_BOOL, .offset = AT(force), .help = "replace data that is in --out"},
 };
-static const fig__option_table prepare_table = {prepare_rows, FIG_COUNT(prepare_rows)};
+static const fig_option_table prepare_table = {prepare_rows, FIG_COUNT(prepare_rows)};
 
 static fig_status prepare(fig__args *args, const prepare_settings *s, fig_dataset_info *info) {
     fig_tokenizer *tok;

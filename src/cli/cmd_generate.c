@@ -14,13 +14,13 @@
 typedef struct settings {
     const char *prompt, *prompt_file, *output;
     fig_generate_options o;
-    fig__strings stop;
+    fig_strings stop;
     bool echo;
     int dtype;
 } settings;
 
 #define AT(field) offsetof(settings, field)
-static const fig__option rows[] = {
+static const fig_option rows[] = {
     {.help = "Prompt"},
     {.name = "prompt",
      .kind = FIG_OPT_STRING,
@@ -133,7 +133,7 @@ static const fig__option rows[] = {
      .value = "PATH",
      .help = "a file for the text instead of standard output"},
 };
-static const fig__option_table table = {rows, FIG_COUNT(rows)};
+static const fig_option_table table = {rows, FIG_COUNT(rows)};
 
 /* --- where the text goes --------------------------------------------------------------------------------------
  * Samples come side by side and are written one behind the other: the one whose turn it is streams, later ones wait. */

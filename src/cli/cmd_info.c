@@ -19,13 +19,13 @@ typedef struct settings {
     bool tensors;
 } settings;
 
-static const fig__option rows[] = {
+static const fig_option rows[] = {
     {.name = "tensors",
      .kind = FIG_OPT_BOOL,
      .offset = offsetof(settings, tensors),
      .help = "list every tensor of a model or checkpoint"},
 };
-static const fig__option_table table = {rows, FIG_COUNT(rows)};
+static const fig_option_table table = {rows, FIG_COUNT(rows)};
 
 /* --- facts
  * ----------------------------------------------------------------------------------------------------------*/
@@ -333,7 +333,7 @@ static fig_status print_list(fig__args *args, fig__json *list) {
 }
 
 static fig_status list_models(fig__args *args) {
-    fig__strings places = {0};
+    fig_strings places = {0};
     fig__json *list = fig__json_new_array();
     fig_status status = list ? fig__model_places(args->ctx, args->arena, &places) : FIG_ERR_NOMEM;
     for (size_t i = 0; i < places.n && !status; i++) status = list_place(args, places.data[i], list);

@@ -12,13 +12,13 @@
 /* --- train --------------------------------------------------------------------------------------------------------*/
 
 typedef struct train_settings {
-    fig__strings data;
+    fig_strings data;
     const char *out;
     fig__tokenizer_choice choice;
 } train_settings;
 
 #define AT(field) offsetof(train_settings, field)
-static const fig__option train_rows[] = {
+static const fig_option train_rows[] = {
     {.name = "data",
      .kind = FIG_OPT_LIST,
      .offset = AT(data),
@@ -50,7 +50,7 @@ static const fig__option train_rows[] = {
      .value = "TEXT",
      .help = "a special token; may be given again"},
 };
-static const fig__option_table train_table = {train_rows, FIG_COUNT(train_rows)};
+static const fig_option_table train_table = {train_rows, FIG_COUNT(train_rows)};
 
 static fig_status report_training(fig__args *args, const char *path, const fig_tokenizer *tok,
                                   const fig_tokenizer_train_report *r) {
@@ -112,7 +112,7 @@ typedef struct coding {
         .name = "file", .kind = FIG_OPT_STRING, .offset = AT(file), .aliases = "f", .value = "PATH", \
         .help = "from a file; else from standard input"                                              \
     }
-static const fig__option encode_rows[] = {
+static const fig_option encode_rows[] = {
     TEXT_ROW("what to encode"),
     FILE_ROW,
     {.name = "specials",
@@ -122,16 +122,16 @@ static const fig__option encode_rows[] = {
     {.name = "bos", .kind = FIG_OPT_BOOL, .offset = AT(bos), .help = "begin with the begin-of-text token"},
     {.name = "pieces", .kind = FIG_OPT_BOOL, .offset = AT(pieces), .help = "the text of each token, not its number"},
 };
-static const fig__option_table encode_table = {encode_rows, FIG_COUNT(encode_rows)};
-static const fig__option decode_rows[] = {
+static const fig_option_table encode_table = {encode_rows, FIG_COUNT(encode_rows)};
+static const fig_option decode_rows[] = {
     TEXT_ROW("numbers of tokens, with blanks or commas between"),
     FILE_ROW,
     {.name = "specials", .kind = FIG_OPT_BOOL, .offset = AT(specials), .help = "write special tokens by name"},
 };
-static const fig__option_table decode_table = {decode_rows, FIG_COUNT(decode_rows)};
+static const fig_option_table decode_table = {decode_rows, FIG_COUNT(decode_rows)};
 
 /* Tokenizer and text, as both directions need them. */
-static fig_status open_coding(fig__args *args, const fig__option_table *t, coding *c, fig__buf *text,
+static fig_status open_coding(fig__args *args, const fig_option_table *t, coding *c, fig__buf *text,
                               fig_tokenizer **tok) {
     FIG_TRY(fig__args_bind(args, t, c));
     FIG_TRY(fig__args_apply(args, NULL, NULL));

@@ -10,10 +10,12 @@
 #include "cli/run.h"
 #include "models/model.h"
 
-#define DEFAULT_MINUTES 5 /* when neither time, steps nor sizes are given */
+#define DEFAULT_MINUTES 5  /* when neither time, steps nor sizes are given */
+#define LONGEST_MEASURE 20 /* seconds of steps before a run of many minutes */
+#define PLAN_MEASURE 2     /* seconds of steps for --plan */
 
 #define AT(field) offsetof(fig__run, field)
-static const fig__option rows[] = {
+static const fig_option rows[] = {
     {.help = "Data"},
     {.name = "data",
      .kind = FIG_OPT_LIST,
@@ -42,13 +44,20 @@ static const fig__option rows[] = {
      .choices = "auto|float32|bfloat16",
      .fallback = "auto",
      .help = "numbers to compute with; auto: bfloat16 where the processor has it"},
+    {.name = "minutes",
+     .kind = FIG_OPT_REAL,
+     .offset = AT(minutes),
+     .low = 0,
+     .high = 1e6,
+     .fallback = "0",
+     .help = "size the model and its steps to this much time"},
     {.name = "plan", .kind = FIG_OPT_BOOL, .offset = AT(plan), .help = "print parameters, memory and time, and stop"},
     {.name = "showcase",
      .kind = FIG_OPT_BOOL,
      .offset = AT(showcase),
      .help = "at the end show samples of 0, 25, 50 and 100 % side by side"},
 };
-static const fig__option_table table = {rows, FIG_COUNT(rows)};
+static const fig_option_table table = {rows, FIG_COUNT(rows)};
 
 /* --- settings -----------------------------------------------------------------------------------------------------*/
 
@@ -135,7 +144,7 @@ static fig_status check_settings(fig__run *run) {
               "choose another --out",
               t->out_dir);
     bool sized = given(run, "max_iters") || given(run, "minutes") || given(run, "n_layer") || given(run, "n_embd");
-    if (!sized) t->minutes = DEFAULT_MINUTES;
+    if (!sized) run->minutes = DEFAULT_MINUTES;
     return FIG_OK;
 }
 
@@ -199,7 +208,7 @@ static fig_status open_data(fig__run *run) {
 
 static fig_status apply_model_settings(fig__run *run) {
     fig__json *settings = fig__json_new_object();
-    const fig__option_table *t = run->arch->options;
+    const fig_option_table *t = run->arch->options;
     fig_status status = settings ? FIG_OK : FIG_ERR_NOMEM;
     for (size_t i = 0; !status && i < t->n; i++)
         if (t->rows[i].name)
@@ -233,9 +242,9 @@ static void drop_trainer(fig__run *run) {
 static fig_status make_sized_trainer(fig__run *run) {
     fig_train_plan plan;
     FIG_TRY(fig__choose_size(run));
-    while (run->train.minutes > 0) {
+    while (run->minutes > 0) {
         FIG_TRY(make_trainer(run));
-        FIG_TRY(fig_trainer_plan(run->trainer, true, &plan));
+        FIG_TRY(fig_trainer_plan(run->trainer, FIG_MIN(run->minutes * 60 / 50, LONGEST_MEASURE), &plan));
         drop_trainer(run);
         if (fig__fit_to_time(run, plan.seconds_per_iter)) break;
     }
@@ -245,7 +254,7 @@ static fig_status make_sized_trainer(fig__run *run) {
 static fig_status note_begin(const fig__run *run) {
     fig_train_plan plan;
     char count[32], memory[32];
-    FIG_TRY(fig_trainer_plan(run->trainer, false, &plan));
+    FIG_TRY(fig_trainer_plan(run->trainer, 0, &plan));
     fig__meter_note("%s: %s, %s parameters, %lld layers of width %lld, context %lld, %s of memory", run->train.out_dir,
                     run->arch_name, fig__human_count((double)plan.n_params, count),
                     (long long)fig_model_get_int(run->model, "n_layer"),
@@ -260,7 +269,7 @@ static fig_status print_plan(fig__run *run) {
     fig_train_plan p;
     char text[32];
     fig_context *ctx = run->args->ctx;
-    FIG_TRY(fig_trainer_plan(run->trainer, true, &p));
+    FIG_TRY(fig_trainer_plan(run->trainer, PLAN_MEASURE, &p));
     double steps = (double)run->train.max_iters;
     if (run->args->globals.json) {
         fig__json *j = fig__json_new_object();

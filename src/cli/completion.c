@@ -6,7 +6,7 @@ typedef struct completion_state {
     fig_status status;
 } completion_state;
 
-static void add_flags(void *user, const char *title, const fig__option_table *table) {
+static void add_flags(void *user, const char *title, const fig_option_table *table) {
     completion_state *state = user;
     (void)title;
     for (size_t i = 0; i < table->n && !state->status; i++)
@@ -22,11 +22,11 @@ static fig_status add_command(fig__buf *out, const fig__command *c) {
 }
 
 /* Values of choices: "--schedule" is followed by one of its words. */
-static void add_choices(void *user, const char *title, const fig__option_table *table) {
+static void add_choices(void *user, const char *title, const fig_option_table *table) {
     completion_state *state = user;
     (void)title;
     for (size_t i = 0; i < table->n && !state->status; i++) {
-        const fig__option *o = &table->rows[i];
+        const fig_option *o = &table->rows[i];
         if (!o->name || !o->choices) continue;
         state->status = fig__buf_printf(state->out, "        --%s) COMPREPLY=($(compgen -W '", o->name);
         for (const char *c = o->choices; *c && !state->status; c++)

@@ -4,7 +4,7 @@
 
 #define LEFT 30 /* columns of a flag before its explanation */
 
-const char *fig__option_value_name(const fig__option *o) {
+const char *fig__option_value_name(const fig_option *o) {
     static const char *const names[] = {[FIG_OPT_INT] = "N",       [FIG_OPT_REAL] = "X",   [FIG_OPT_BOOL] = NULL,
                                         [FIG_OPT_STRING] = "TEXT", [FIG_OPT_CHOICE] = "A", [FIG_OPT_LIST] = "TEXT"};
     if (o->value) return o->value;
@@ -12,7 +12,7 @@ const char *fig__option_value_name(const fig__option *o) {
 }
 
 /* The single letters among the aliases: "-o, ". */
-static fig_status add_short_names(const fig__option *o, fig__buf *out) {
+static fig_status add_short_names(const fig_option *o, fig__buf *out) {
     const char *at = o->aliases ? o->aliases : "";
     while (*at) {
         size_t len = strcspn(at, " ");
@@ -23,11 +23,11 @@ static fig_status add_short_names(const fig__option *o, fig__buf *out) {
 }
 
 /* A switch that is on by default is shown by what turns it off. */
-static bool is_on_switch(const fig__option *o) {
+static bool is_on_switch(const fig_option *o) {
     return o->kind == FIG_OPT_BOOL && o->fallback && fig__same_text(o->fallback, "true");
 }
 
-static fig_status add_option(const fig__option *o, fig__buf *out) {
+static fig_status add_option(const fig_option *o, fig__buf *out) {
     size_t start = out->len;
     FIG_TRY(fig__buf_adds(out, "  "));
     FIG_TRY(add_short_names(o, out));
@@ -45,22 +45,22 @@ static fig_status add_option(const fig__option *o, fig__buf *out) {
 /* Architectures share most settings: a later one is shown only where its row differs from the first one's. */
 typedef struct help_state {
     fig__buf *out;
-    const fig__option_table *first_arch;
+    const fig_option_table *first_arch;
     fig_status status;
 } help_state;
 
-static bool same_row(const fig__option *a, const fig__option *b) {
+static bool same_row(const fig_option *a, const fig_option *b) {
     bool same_default = a->fallback && b->fallback ? strcmp(a->fallback, b->fallback) == 0 : a->fallback == b->fallback;
     return same_default && a->kind == b->kind && strcmp(a->help ? a->help : "", b->help ? b->help : "") == 0;
 }
 
-static fig_status add_table(help_state *state, const char *title, const fig__option_table *table, bool is_arch) {
-    const fig__option_table *first = is_arch ? state->first_arch : NULL;
+static fig_status add_table(help_state *state, const char *title, const fig_option_table *table, bool is_arch) {
+    const fig_option_table *first = is_arch ? state->first_arch : NULL;
     bool titled = false;
     if (is_arch && !first) state->first_arch = table;
     for (size_t i = 0; i < table->n; i++) {
-        const fig__option *o = &table->rows[i];
-        const fig__option *known = first && o->name ? fig__option_find(*first, o->name) : NULL;
+        const fig_option *o = &table->rows[i];
+        const fig_option *known = first && o->name ? fig__option_find(*first, o->name) : NULL;
         if (known && same_row(known, o)) continue;
         if (!o->name) {
             FIG_TRY(fig__buf_printf(state->out, "\n%s:\n", o->help));
@@ -79,7 +79,7 @@ static fig_status add_table(help_state *state, const char *title, const fig__opt
     return FIG_OK;
 }
 
-static void each_table(void *user, const char *title, const fig__option_table *table) {
+static void each_table(void *user, const char *title, const fig_option_table *table) {
     help_state *state = user;
     bool is_arch = title && table != &fig__global_table;
     if (!state->status) state->status = add_table(state, title, table, is_arch);

@@ -14,7 +14,7 @@ const fig__command *const fig__commands[] = {
 };
 const size_t fig__n_commands = FIG_COUNT(fig__commands);
 
-static const fig__option global_rows[] = {
+static const fig_option global_rows[] = {
     {.name = "threads",
      .kind = FIG_OPT_INT,
      .offset = offsetof(fig__globals, threads),
@@ -35,7 +35,7 @@ static const fig__option global_rows[] = {
      .help = "no progress"},
     {.name = "help", .kind = FIG_OPT_BOOL, .offset = offsetof(fig__globals, help), .aliases = "h", .help = "this text"},
 };
-const fig__option_table fig__global_table = {global_rows, FIG_COUNT(global_rows)};
+const fig_option_table fig__global_table = {global_rows, FIG_COUNT(global_rows)};
 
 /* --- finding a command --------------------------------------------------------------------------------------*/
 

@@ -26,7 +26,7 @@ static fig_status add_aliases(fig__buf *out, const char *aliases) {
     return FIG_OK;
 }
 
-static fig_status add_option(fig__buf *out, const fig__option *o) {
+static fig_status add_option(fig__buf *out, const fig_option *o) {
     FIG_TRY(fig__buf_printf(out, ".TP\n\\fB\\-\\-%s\\fR", o->name));
     if (o->aliases) FIG_TRY(add_aliases(out, o->aliases));
     const char *value = fig__option_value_name(o);
@@ -46,10 +46,10 @@ typedef struct man_state {
     fig_status status;
 } man_state;
 
-static fig_status add_table(fig__buf *out, const char *title, const fig__option_table *table) {
+static fig_status add_table(fig__buf *out, const char *title, const fig_option_table *table) {
     if (title) FIG_TRY(fig__buf_printf(out, ".PP\nWith \\fB\\-\\-arch %s\\fR:\n", title));
     for (size_t i = 0; i < table->n; i++) {
-        const fig__option *o = &table->rows[i];
+        const fig_option *o = &table->rows[i];
         if (o->name)
             FIG_TRY(add_option(out, o));
         else
@@ -58,7 +58,7 @@ static fig_status add_table(fig__buf *out, const char *title, const fig__option_
     return FIG_OK;
 }
 
-static void each_table(void *user, const char *title, const fig__option_table *table) {
+static void each_table(void *user, const char *title, const fig_option_table *table) {
     man_state *state = user;
     if (!state->status && table != &fig__global_table) state->status = add_table(state->out, title, table);
 }

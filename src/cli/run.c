@@ -46,17 +46,17 @@ static bool is_given(const fig__run *run, const char *name) {
 }
 
 static void set_int(const fig__run *run, const char *name, int64_t value) {
-    const fig__option *o = fig__option_find(*run->arch->options, name);
+    const fig_option *o = fig__option_find(*run->arch->options, name);
     if (o && !is_given(run, name)) *(int64_t *)(void *)((char *)run->model_config + o->offset) = value;
 }
 
 static double passes_over_text(const fig__run *run, const size *s) {
     double tokens = (double)fig_dataset_get_info(run->dataset)->split[FIG_SPLIT_TRAIN].n_tokens;
-    return steps_in(s, run->train.minutes * 60, run->peak) * (double)(s->batch_size * s->block_size) / tokens;
+    return steps_in(s, run->minutes * 60, run->peak) * (double)(s->batch_size * s->block_size) / tokens;
 }
 
 static void apply_size(fig__run *run, const size *s) {
-    const fig__option *dropout = fig__option_find(*run->arch->options, "dropout");
+    const fig_option *dropout = fig__option_find(*run->arch->options, "dropout");
     set_int(run, "n_layer", s->n_layer);
     set_int(run, "n_head", s->n_head);
     set_int(run, "n_embd", s->n_embd);
@@ -73,12 +73,12 @@ fig_status fig__choose_size(fig__run *run) {
     fig_context *ctx = run->args->ctx;
     bool sized = is_given(run, "n_layer") || is_given(run, "n_embd") || is_given(run, "n_head");
     run->size = -1;
-    if (sized || run->train.minutes <= 0) return FIG_OK;
+    if (sized || run->minutes <= 0) return FIG_OK;
     bool bf16 = run->dtype == 2 || (run->dtype == 0 && fig_cpu_has_bf16(ctx));
     run->peak = figk_peak_flops(ctx, bf16 ? FIG_BF16 : FIG_F32, fig_n_threads(ctx));
     uint64_t bytes = fig_dataset_get_info(run->dataset)->split[FIG_SPLIT_TRAIN].bytes;
     const size *last = &sizes[FIG_COUNT(sizes) - 1], *s = sizes;
-    while (s < last && (bytes < s->text_bytes || steps_in(s, run->train.minutes * 60, run->peak) < MIN_STEPS)) s++;
+    while (s < last && (bytes < s->text_bytes || steps_in(s, run->minutes * 60, run->peak) < MIN_STEPS)) s++;
     apply_size(run, s);
     run->size = (int)(s - sizes);
     return FIG_OK;
@@ -98,7 +98,7 @@ static double limit_evaluations(fig__run *run, double seconds, double seconds_pe
 
 bool fig__fit_to_time(fig__run *run, double seconds_per_iter) {
     fig_train_options *t = &run->train;
-    double seconds = t->minutes * 60 * 0.95; /* the rest: samples, checkpoints, reading and writing */
+    double seconds = run->minutes * 60 * 0.95; /* the rest: samples, checkpoints, reading and writing */
     double evaluation = limit_evaluations(run, seconds, seconds_per_iter);
     int64_t steps = FIG_MAX((int64_t)((seconds - 5 * evaluation) / seconds_per_iter), 20);
     bool smaller_exists = run->size >= 0 && run->size + 1 < (int)FIG_COUNT(sizes);
@@ -106,8 +106,7 @@ bool fig__fit_to_time(fig__run *run, double seconds_per_iter) {
         apply_size(run, &sizes[++run->size]);
         return false;
     }
-    run->minutes = t->minutes;
-    t->minutes = 0;
+    run->minutes = 0; /* recipe.yaml says what came of them, so that it gives the same weights anywhere */
     t->max_iters = steps;
     if (!is_given(run, "eval_interval")) t->eval_interval = (steps + 3) / 4;
     if (!is_given(run, "checkpoint_interval")) t->checkpoint_interval = (steps + 3) / 4;
@@ -127,7 +126,7 @@ static bool is_no_setting(const char *name) {
 
 static fig_status put_table(fig__json *all, const fig__binding *b) {
     for (size_t i = 0; i < b->table->n; i++) {
-        const fig__option *o = &b->table->rows[i];
+        const fig_option *o = &b->table->rows[i];
         bool skipped = !o->name || is_no_setting(o->name) || fig__json_get(all, o->name);
         if (!skipped) FIG_TRY(fig__json_put(all, o->name, fig__option_get_json(o, b->values)));
     }

@@ -8,10 +8,11 @@
 typedef struct fig__run {
     fig__args *args;
     /* settings of the command's own table */
-    fig__strings data;
+    fig_strings data;
     const char *arch_name, *licence;
     fig__tokenizer_choice tokenizer;
     double val_fraction;
+    double minutes; /* to size the run to; 0 once that is done */
     int dtype;
     bool plan, showcase;
     /* settings of the other two */
@@ -19,9 +20,8 @@ typedef struct fig__run {
     const fig_arch *arch;
     void *model_config; /* arch->config_size bytes */
     /* made on the way */
-    int size;       /* which one was chosen; -1: none, they were given */
-    double peak;    /* operations per second that this machine multiplies at, where a size was chosen */
-    double minutes; /* that the run was sized to; 0: none */
+    int size;    /* which one was chosen; -1: none, they were given */
+    double peak; /* operations per second that this machine multiplies at, where a size was chosen */
     const char *data_dir;
     fig_dataset *dataset;
     fig_model *model;
@@ -48,7 +48,7 @@ typedef struct fig__showcase fig__showcase;
 fig_status fig__showcase_new(fig_context *ctx, fig__showcase **out);
 fig_status fig__showcase_add(fig__showcase *s, const fig_train_event *sample);
 /* data: lines that are in it are not new. */
-fig_status fig__showcase_print(fig__showcase *s, const fig__strings *data);
+fig_status fig__showcase_print(fig__showcase *s, const fig_strings *data);
 void fig__showcase_free(fig__showcase *s);
 
 #endif

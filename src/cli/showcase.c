@@ -91,7 +91,7 @@ static fig_status read_lines(fig__map *lines, fig_text *text, fig__buf *held) {
 }
 
 /* NULL when the text cannot be read again or is too long: then nothing is marked. */
-static fig__map *lines_of(fig_context *ctx, const fig__strings *data) {
+static fig__map *lines_of(fig_context *ctx, const fig_strings *data) {
     fig_text *text;
     if (fig_text_open(ctx, data->data, data->n, &text)) return NULL;
     bool readable = !fig_text_get_stats(text)->is_tokens && fig_text_total_bytes(text) <= TEXT_MAX;
@@ -175,7 +175,7 @@ static fig_status add_table(fig__showcase *s, const fig__map *lines, fig__buf *o
     return lines ? fig__buf_adds(out, "  * is not in the training text\n") : FIG_OK;
 }
 
-fig_status fig__showcase_print(fig__showcase *s, const fig__strings *data) {
+fig_status fig__showcase_print(fig__showcase *s, const fig_strings *data) {
     fig__buf out;
     fig__buf_init(&out, s->ctx, 1 << 20);
     for (int i = 0; i < COLUMNS; i++) {

@@ -82,7 +82,7 @@ static fig_tokenizer_kind kind_of(const fig__tokenizer_choice *choice) {
     return strcmp(choice->name, "char") == 0 ? FIG_TOKENIZER_CHAR : FIG_TOKENIZER_BPE;
 }
 
-fig_status fig__tokenizer_from_text(fig_context *ctx, const fig__strings *data, const fig__tokenizer_choice *choice,
+fig_status fig__tokenizer_from_text(fig_context *ctx, const fig_strings *data, const fig__tokenizer_choice *choice,
                                     fig_tokenizer_train_report *report, fig_tokenizer **out) {
     fig_tokenizer_train_report unused;
     fig_text *text;

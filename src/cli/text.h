@@ -7,11 +7,11 @@
 typedef struct fig__tokenizer_choice {
     const char *name; /* "auto", "byte", "char", "bpe", or a path */
     int64_t vocab_size;
-    fig__strings special;
+    fig_strings special;
 } fig__tokenizer_choice;
 
 /* Reads the text once (twice where auto tries char first) and learns. report may be NULL. */
-fig_status fig__tokenizer_from_text(fig_context *ctx, const fig__strings *data, const fig__tokenizer_choice *choice,
+fig_status fig__tokenizer_from_text(fig_context *ctx, const fig_strings *data, const fig__tokenizer_choice *choice,
                                     fig_tokenizer_train_report *report, fig_tokenizer **out);
 /* A file or folder with a tokenizer, or the name of a model. */
 fig_status fig__tokenizer_open(fig_context *ctx, const char *name, fig_tokenizer **out);
@@ -24,26 +24,26 @@ void fig__note_text(const fig_text_stats *stats);
 
 /* The rows of an option table for how text becomes tokens: `choice` is the fig__tokenizer_choice in struct `type`,
  * which also has a double val_fraction. */
-#define FIG__TEXT_OPTIONS(type, choice)                                                                                \
-    {.name = "tokenizer",                                                                                              \
-     .kind = FIG_OPT_STRING,                                                                                           \
-     .offset = offsetof(type, choice.name),                                                                            \
-     .value = "KIND|PATH",                                                                                             \
-     .fallback = "auto",                                                                                               \
-     .help = "byte, char, bpe, or a tokenizer that exists; auto: by the size of the data"},                            \
-        {.name = "vocab_size",                                                                                         \
-         .kind = FIG_OPT_INT,                                                                                          \
-         .offset = offsetof(type, choice.vocab_size),                                                                  \
-         .high = 1 << 24,                                                                                              \
-         .help = "tokens of bpe; 0: by the size of the data"},                                                         \
-        {.name = "special",                                                                                            \
-         .kind = FIG_OPT_LIST,                                                                                         \
-         .offset = offsetof(type, choice.special),                                                                     \
-         .value = "TEXT",                                                                                              \
-         .help = "a special token; may be given again"},                                                               \
-    {                                                                                                                  \
-        .name = "val_fraction", .kind = FIG_OPT_REAL, .offset = offsetof(type, val_fraction), .high = 0.9,             \
-        .fallback = "0.1", .help = "share of the text, its tail, that is held out"                                     \
+#define FIG__TEXT_OPTIONS(type, choice)                                                                    \
+    {.name = "tokenizer",                                                                                  \
+     .kind = FIG_OPT_STRING,                                                                               \
+     .offset = offsetof(type, choice.name),                                                                \
+     .value = "KIND|PATH",                                                                                 \
+     .fallback = "auto",                                                                                   \
+     .help = "byte, char, bpe, or a tokenizer that exists; auto: by the size of the data"},                \
+        {.name = "vocab_size",                                                                             \
+         .kind = FIG_OPT_INT,                                                                              \
+         .offset = offsetof(type, choice.vocab_size),                                                      \
+         .high = 1 << 24,                                                                                  \
+         .help = "tokens of bpe; 0: by the size of the data"},                                             \
+        {.name = "special",                                                                                \
+         .kind = FIG_OPT_LIST,                                                                             \
+         .offset = offsetof(type, choice.special),                                                         \
+         .value = "TEXT",                                                                                  \
+         .help = "a special token; may be given again"},                                                   \
+    {                                                                                                      \
+        .name = "val_fraction", .kind = FIG_OPT_REAL, .offset = offsetof(type, val_fraction), .high = 0.9, \
+        .fallback = "0.1", .help = "share of the text, its tail, that is held out"                         \
     }
 
 #endif

@@ -276,12 +276,11 @@ static fig_tensor *build(fig_graph *g, const void *given, const fig_lm_inputs *i
         .help = "standard deviation of first weights"                                                               \
     }
 
-static const fig__option gpt2_rows[] = {
-    SETTINGS("learned", "layernorm", "gelu_tanh", "true", "false", "10000", "1e-5")};
-static const fig__option llama_rows[] = {SETTINGS("rope", "rmsnorm", "swiglu", "false", "false", "10000", "1e-5")};
-static const fig__option qwen3_rows[] = {SETTINGS("rope", "rmsnorm", "swiglu", "false", "true", "10000", "1e-6")};
+static const fig_option gpt2_rows[] = {SETTINGS("learned", "layernorm", "gelu_tanh", "true", "false", "10000", "1e-5")};
+static const fig_option llama_rows[] = {SETTINGS("rope", "rmsnorm", "swiglu", "false", "false", "10000", "1e-5")};
+static const fig_option qwen3_rows[] = {SETTINGS("rope", "rmsnorm", "swiglu", "false", "true", "10000", "1e-6")};
 #define TABLE(rows) \
-    &(const fig__option_table) { rows, FIG_COUNT(rows) }
+    &(const fig_option_table) { rows, FIG_COUNT(rows) }
 
 #define PRESET(id, says, rows, table)                               \
     const fig_arch fig__arch_##id = {.name = #id,                   \

@@ -9,7 +9,7 @@
 #endif
 
 /* FIGMENT_MODELS holds folders with colons between, as PATH does. */
-static fig_status add_given(fig_context *ctx, fig__arena *arena, const char *given, fig__strings *out) {
+static fig_status add_given(fig_context *ctx, fig__arena *arena, const char *given, fig_strings *out) {
     while (given && *given) {
         size_t len = strcspn(given, ":");
         const char *folder = fig__arena_printf(arena, "%.*s", (int)len, given);
@@ -20,7 +20,7 @@ static fig_status add_given(fig_context *ctx, fig__arena *arena, const char *giv
     return FIG_OK;
 }
 
-fig_status fig__model_places(fig_context *ctx, fig__arena *arena, fig__strings *out) {
+fig_status fig__model_places(fig_context *ctx, fig__arena *arena, fig_strings *out) {
     const char *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME"), *user = NULL;
     FIG_TRY(add_given(ctx, arena, getenv("FIGMENT_MODELS"), out));
     if (data && *data)
@@ -39,7 +39,7 @@ static bool is_model(const char *path) {
     return fig__path_exists(config) || (fig__path_exists(path) && !fig__path_is_dir(path));
 }
 
-static char *look_in(fig_context *ctx, const fig__strings *places, const char *name) {
+static char *look_in(fig_context *ctx, const fig_strings *places, const char *name) {
     char path[4096];
     for (size_t i = 0; i < places->n; i++) {
         snprintf(path, sizeof path, "%s/%s", places->data[i], name);
@@ -51,7 +51,7 @@ static char *look_in(fig_context *ctx, const fig__strings *places, const char *n
 
 char *fig_model_find(fig_context *ctx, const char *name) {
     if (is_model(name)) return fig__strdup(ctx, name);
-    fig__strings places = {0};
+    fig_strings places = {0};
     fig__arena *arena = fig__arena_new(ctx, 0);
     char *found = arena && !fig__model_places(ctx, arena, &places) ? look_in(ctx, &places, name) : NULL;
     fig__free(ctx, places.data);

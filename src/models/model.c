@@ -89,7 +89,7 @@ void fig_model_free(fig_model *m) {
 }
 
 fig_status fig_model_set(fig_model *m, const char *key, const char *value) {
-    const fig__option *o = fig__option_find(*m->arch->options, key);
+    const fig_option *o = fig__option_find(*m->arch->options, key);
     if (!o) {
         const char *near = fig__option_nearest(m->arch->options, 1, key);
         return FIG_FAIL(m->ctx, FIG_ERR_ARG, "%s: %s has no such setting%s%s", key, m->arch->name,
@@ -103,7 +103,7 @@ fig_status fig__model_apply(fig_model *m, const fig__json *settings) {
     fig__json *value;
     for (size_t i = 0; i < fig__json_size(settings); i++) {
         const char *key = fig__json_key(settings, i, &value);
-        const fig__option *o = fig__option_find(*m->arch->options, key);
+        const fig_option *o = fig__option_find(*m->arch->options, key);
         if (o) FIG_TRY(fig__option_set_json(m->ctx, o, m->config, value, m->arena));
     }
     return FIG_OK;
@@ -152,14 +152,14 @@ size_t fig_model_n_params(const fig_model *m) { return fig_params_numel(m->param
 void fig_free(fig_context *ctx, void *p) { fig__free(ctx, p); }
 
 int64_t fig_model_get_int(const fig_model *m, const char *key) {
-    const fig__option *o = fig__option_find(*m->arch->options, key);
+    const fig_option *o = fig__option_find(*m->arch->options, key);
     return o && o->kind == FIG_OPT_INT ? *(const int64_t *)(const void *)((const char *)m->config + o->offset) : 0;
 }
 
 fig__json *fig__model_settings(const fig_model *m) {
     fig__json *all = fig__json_new_object();
     for (size_t i = 0; all && i < m->arch->options->n; i++) {
-        const fig__option *o = &m->arch->options->rows[i];
+        const fig_option *o = &m->arch->options->rows[i];
         if (o->name && fig__json_put(all, o->name, fig__option_get_json(o, m->config))) {
             fig__json_free(all);
             return NULL;

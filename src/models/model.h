@@ -32,6 +32,6 @@ static inline const fig__json *fig__model_generation(const fig_model *m) { retur
 fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head);
 
 /* Folders in which models are looked for, the first one first; texts from the arena, out->data from the context. */
-fig_status fig__model_places(fig_context *ctx, fig__arena *arena, fig__strings *out);
+fig_status fig__model_places(fig_context *ctx, fig__arena *arena, fig_strings *out);
 
 #endif

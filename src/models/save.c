@@ -117,7 +117,7 @@ static fig__json *complete_settings(const fig_model *m) {
     if (config && m->arch->resolve) m->arch->resolve(config);
     fig_status status = config && all ? FIG_OK : FIG_ERR_NOMEM;
     for (size_t i = 0; !status && i < m->arch->options->n; i++) {
-        const fig__option *o = &m->arch->options->rows[i];
+        const fig_option *o = &m->arch->options->rows[i];
         bool skip = !o->name;
         for (size_t k = 0; !skip && k < FIG_COUNT(own); k++) skip = !strcmp(o->name, own[k]);
         if (!skip) status = fig__json_put(all, o->name, fig__option_get_json(o, config));

@@ -11,17 +11,17 @@
 /* --- what must agree for a run to go on -------------------------------------------------------------------------*/
 
 static const char *const may_differ[] = {
-    "out",           "resume",       "force",         "max_iters",           "minutes",          "eval_interval",
-    "eval_iters",    "patience",     "log_interval",  "checkpoint_interval", "keep_checkpoints", "save_dtype",
-    "sample_tokens", "sample_count", "sample_prompt", "sample_temp"};
+    "out",           "resume",       "force",         "max_iters",           "eval_interval",
+    "eval_iters",    "patience",     "log_interval",  "checkpoint_interval", "keep_checkpoints",
+    "sample_tokens", "sample_count", "sample_prompt", "sample_temp",         "save_dtype"};
 
 static fig__json *settings_of(const fig_trainer *t) {
     fig__json *all = fig__model_settings(t->model);
     for (size_t i = 0; all && i < fig_train_option_table.n; i++) {
-        const fig__option *o = &fig_train_option_table.rows[i];
+        const fig_option *o = &fig_train_option_table.rows[i];
         bool skip = !o->name;
         for (size_t k = 0; !skip && k < FIG_COUNT(may_differ); k++) skip = !strcmp(o->name, may_differ[k]);
-        if (!skip) fig__json_put(all, o->name, fig__option_get_json(o, &t->given));
+        if (!skip) fig__json_put(all, o->name, fig__option_get_json(o, &t->o));
     }
     if (!all) return NULL;
     fig__json_put(all, "arch", fig__json_new_str(fig_model_arch(t->model)->name));
@@ -183,7 +183,6 @@ static fig_status read_state(fig_trainer *t, const char *path) {
                                .best_iter = fig__json_int(fig__json_get(j, "best_iter"), -1),
                                .evals_without_best = fig__json_int(fig__json_get(j, "evals_without_best"), 0),
                                .log_bytes = (uint64_t)fig__json_int(fig__json_get(j, "log_bytes"), 0),
-                               .max_iters = fig__json_int(fig__json_get(j, "max_iters"), 0),
                                .best_val_loss = get_bits(j, "best_val_loss_bits"),
                                .loss = get_bits(j, "loss_bits"),
                                .val_loss = get_bits(j, "val_loss_bits"),

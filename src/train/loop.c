@@ -86,15 +86,24 @@ static double share_at(const fig_trainer *t) {
     return fig__schedule(&t->o, t->p.iter, t->o.learning_rate > 0 ? FIG_MIN(1, t->o.min_lr / t->o.learning_rate) : 0);
 }
 
+/* The step once more, to name the first op that went wrong. */
+static fig_status give_up(fig_trainer *t) {
+    char where[512] = "a sum of gradients";
+    double loss, norm;
+    fig_plan_check(t->train.plan, true);
+    if (fig__train_step(t, &loss, &norm)) snprintf(where, sizeof where, "%s", fig_error(t->ctx));
+    fig_plan_check(t->train.plan, false);
+    return FIG_FAIL(t->ctx, FIG_ERR_NONFINITE,
+                    "the gradient was not finite %d times in a row at step %lld (%s); lower --learning_rate or try "
+                    "--dtype float32",
+                    MAX_SKIPPED, (long long)t->p.iter, where);
+}
+
 /* A gradient that is not finite changes nothing but the count. */
 static fig_status update(fig_trainer *t, double norm, int *skipped_in_a_row) {
     if (!isfinite(norm)) {
         t->p.n_skipped++;
-        FIG_CHECK(
-            t->ctx, ++*skipped_in_a_row < MAX_SKIPPED, FIG_ERR_NONFINITE,
-            "the gradient was not finite %d times in a row at step %lld; lower --learning_rate or try --dtype float32",
-            MAX_SKIPPED, (long long)t->p.iter);
-        return FIG_OK;
+        return ++*skipped_in_a_row < MAX_SKIPPED ? FIG_OK : give_up(t);
     }
     *skipped_in_a_row = 0;
     double clip = t->o.grad_clip > 0 && norm > t->o.grad_clip ? t->o.grad_clip / norm : 1;
@@ -152,16 +161,16 @@ static fig_status log_step(fig_trainer *t, double loss, double norm, double seco
     return FIG_OK;
 }
 
-/* On resume the log is cut back to what it was at the checkpoint. */
+/* On resume the log is cut back to what it was at the checkpoint; after a loss of power it may be shorter than that. */
 static fig_status open_log(fig_trainer *t) {
     char path[3200];
     snprintf(path, sizeof path, "%s/log.jsonl", t->o.out_dir);
     FIG_TRY(fig__mkdirs(t->ctx, t->o.out_dir));
     t->log = fopen(path, t->p.iter ? "r+" : "w");
     FIG_CHECK(t->ctx, t->log, FIG_ERR_IO, "%s: cannot be written", path);
-    FIG_CHECK(t->ctx,
-              !ftruncate(fileno(t->log), (off_t)t->p.log_bytes) && !fseek(t->log, (long)t->p.log_bytes, SEEK_SET),
-              FIG_ERR_IO, "%s: cannot be cut back", path);
+    long there = fseek(t->log, 0, SEEK_END) ? -1 : ftell(t->log), length = FIG_MIN(there, (long)t->p.log_bytes);
+    FIG_CHECK(t->ctx, there >= 0 && !ftruncate(fileno(t->log), length) && !fseek(t->log, length, SEEK_SET), FIG_ERR_IO,
+              "%s: cannot be cut back", path);
     return FIG_OK;
 }
 
@@ -259,46 +268,13 @@ static bool due(int64_t interval, int64_t iter) { return interval > 0 && iter % 
 
 /* --- the run ----------------------------------------------------------------------------------------------------*/
 
-/* What a number of steps that nobody chose brings with it. */
-static void set_steps(fig_trainer *t, int64_t steps) {
-    t->o.max_iters = steps;
-    t->o.eval_interval = t->o.checkpoint_interval = FIG_MAX(5, (steps + 3) / 4);
-    t->o.warmup_iters = FIG_MIN(t->given.warmup_iters, steps / 10);
-}
-
-/* As many steps as fit into the minutes, evaluations included. */
-static fig_status fit_to_minutes(fig_trainer *t) {
-    fig_train_plan plan;
-    double start = fig__now(), unused;
-    if (t->o.minutes <= 0) return FIG_OK;
-    FIG_TRY(fig__evaluate(t, &unused, &unused));
-    double eval = fig__now() - start;
-    start = fig__now();
-    fig__progress keep = t->p;
-    FIG_TRY(fig_trainer_plan(t, true, &plan));
-    t->p = keep;
-    int64_t evals = 5; /* at a quarter each, and the start */
-    double budget = t->o.minutes * 60 * 0.93 - (double)evals * eval * 1.5;
-    set_steps(t, FIG_MAX(20, (int64_t)(budget / plan.seconds_per_iter)));
-    return FIG_OK;
-}
-
-/* The measurement was short and the machine may have become busier since: when what is left of the minutes will not do
- * for what is left of the steps, there are fewer of them, and the schedule ends sooner. */
-static void refit_to_minutes(fig_trainer *t, double began) {
-    if (t->o.minutes <= 0 || !t->p.iter) return;
-    double elapsed = fig__now() - began, left = t->o.minutes * 60 - elapsed;
-    int64_t steps = t->p.iter + (int64_t)FIG_MAX(0, left / (elapsed / (double)t->p.iter));
-    if (steps + t->o.max_iters / 20 < t->o.max_iters) t->o.max_iters = FIG_MAX(steps, t->p.iter + 1);
-}
-
 static bool out_of_patience(const fig_trainer *t) {
     return t->o.patience > 0 && t->p.evals_without_best >= t->o.patience;
 }
 
 static fig_status run_steps(fig_trainer *t, bool *early) {
     int skipped = 0;
-    double norm = 0, since = fig__now(), began = since - t->p.seconds;
+    double norm = 0, since = fig__now();
     int64_t logged_at = t->p.iter;
     while (t->p.iter < t->o.max_iters) {
         if (fig_cancelled(t->ctx)) {
@@ -311,7 +287,6 @@ static fig_status run_steps(fig_trainer *t, bool *early) {
         FIG_TRY(update(t, norm, &skipped));
         t->p.iter++;
         t->p.seconds += fig__now() - start;
-        if (due(t->o.log_interval, t->p.iter)) refit_to_minutes(t, began);
         bool last = t->p.iter >= t->o.max_iters;
         if (due(t->o.log_interval, t->p.iter) || last) {
             FIG_TRY(log_step(t, t->p.loss, norm, fig__now() - since, t->p.iter - logged_at));
@@ -335,8 +310,6 @@ static fig_status begin(fig_trainer *t, bool *found) {
     t->p = (fig__progress){.best_iter = -1, .best_val_loss = INFINITY, .val_loss = NAN, .val_bpb = NAN};
     FIG_TRY(fig__trainer_ready(t));
     if (t->o.resume) FIG_TRY(fig__checkpoint_load(t, found));
-    if (*found && t->o.minutes > 0) set_steps(t, t->p.max_iters); /* measured when the run began */
-    if (!*found) FIG_TRY(fit_to_minutes(t));
     return FIG_OK;
 }
 

@@ -3,7 +3,7 @@
 
 #define AT(field) offsetof(fig_train_options, field)
 #define BIG 1e15
-static const fig__option rows[] = {
+static const fig_option rows[] = {
     {.help = "training"},
     {.name = "out",
      .kind = FIG_OPT_STRING,
@@ -21,13 +21,6 @@ static const fig__option rows[] = {
      .fallback = "2000",
      .aliases = "iters steps max_steps",
      .help = "optimizer steps"},
-    {.name = "minutes",
-     .kind = FIG_OPT_REAL,
-     .offset = AT(minutes),
-     .low = 0,
-     .high = 1e6,
-     .fallback = "0",
-     .help = "size the run to this much time instead"},
     {.name = "batch_size",
      .kind = FIG_OPT_INT,
      .offset = AT(batch_size),
@@ -230,7 +223,7 @@ static const fig__option rows[] = {
      .fallback = "0.8",
      .help = "their temperature"},
 };
-const fig__option_table fig_train_option_table = {rows, FIG_COUNT(rows)};
+const fig_option_table fig_train_option_table = {rows, FIG_COUNT(rows)};
 
 void fig_train_defaults(fig_train_options *o) {
     *o = (fig_train_options){0};

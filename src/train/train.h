@@ -52,7 +52,6 @@ typedef struct fig__progress { /* what a checkpoint restores beside the numbers 
     double best_val_loss, val_loss, val_bpb, loss, seconds;
     int64_t best_iter, evals_without_best;
     uint64_t log_bytes;
-    int64_t max_iters;
 } fig__progress;
 
 struct fig_trainer {
@@ -60,7 +59,7 @@ struct fig_trainer {
     fig_model *model;
     fig_params *params;
     fig_dataset *data;
-    fig_train_options o, given; /* given: as the caller put them; o: what they came to */
+    fig_train_options o;
     fig__network train, eval;
     fig__optimizer *opt;
     fig_generator *gen;

@@ -66,7 +66,7 @@ static uint64_t meminfo(const char *key) {
 
 static fig_status check_memory(fig_trainer *t) {
     fig_train_plan plan;
-    FIG_TRY(fig_trainer_plan(t, false, &plan));
+    FIG_TRY(fig_trainer_plan(t, 0, &plan));
     uint64_t free_bytes = meminfo("MemAvailable");
     FIG_CHECK(t->ctx, !free_bytes || plan.total_bytes < free_bytes, FIG_ERR_LIMIT,
               "training needs %.1f GB and %.1f GB are free; lower --batch_size (now %lld), --block_size or --n_layer",
@@ -106,8 +106,7 @@ fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_
     *out = NULL;
     fig_trainer *t = FIG_NEW(ctx, fig_trainer);
     if (!t) return FIG_ERR_NOMEM;
-    *t = (fig_trainer){
-        .ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options, .given = *options};
+    *t = (fig_trainer){.ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options};
     fig_status status = trainer_init(t);
     t->records = fig_memory(ctx).bytes_now;
     if (status) {
@@ -172,20 +171,22 @@ double fig__flops_per_token(const fig_trainer *t) {
     return 6 * (double)fig_params_numel(t->params, false) + 12 * layers * c * (double)t->o.block_size;
 }
 
-static fig_status measure(fig_trainer *t, double *seconds) {
-    double loss, norm, best = 0;
+static fig_status measure(fig_trainer *t, double seconds, double *per_iter) {
+    double loss, norm, start = 0, now = 0;
+    fig__progress keep = t->p;
+    int steps = -1; /* the first pays for cold memory and is not counted */
     FIG_TRY(fig__trainer_ready(t));
-    for (int i = 0; i < 3; i++) { /* the first pays for cold memory */
-        double start = fig__now();
+    for (; steps < 2 || now - start < seconds; steps++) {
         FIG_TRY(fig__train_step(t, &loss, &norm));
-        double now = fig__now() - start;
-        best = i < 2 ? now : FIG_MIN(best, now);
+        now = fig__now();
+        if (steps < 0) start = now;
     }
-    *seconds = best;
+    t->p = keep;
+    *per_iter = (now - start) / steps;
     return FIG_OK;
 }
 
-fig_status fig_trainer_plan(fig_trainer *t, bool do_measure, fig_train_plan *plan) {
+fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_plan *plan) {
     size_t arena, networks, n_flat = 0;
     FIG_TRY(networks_bytes(t, &arena, &networks));
     for (size_t i = 0; i < fig_params_count(t->params); i++) {
@@ -200,8 +201,8 @@ fig_status fig_trainer_plan(fig_trainer *t, bool do_measure, fig_train_plan *pla
                              .flops_per_iter = fig__flops_per_token(t) * tokens};
     plan->total_bytes = t->records + plan->params_bytes + plan->optimizer_bytes + networks + (uint64_t)(tokens * 8) +
                         (uint64_t)tree_levels(t->o.grad_accum) * n_flat * sizeof(float);
-    if (!do_measure) return FIG_OK;
-    FIG_TRY(measure(t, &plan->seconds_per_iter));
+    if (measure_seconds <= 0) return FIG_OK;
+    FIG_TRY(measure(t, measure_seconds, &plan->seconds_per_iter));
     plan->seconds = plan->seconds_per_iter * (double)t->o.max_iters;
     return FIG_OK;
 }

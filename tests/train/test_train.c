@@ -358,7 +358,7 @@ static void expect_plan(job *j, const char *what) {
     fig_train_plan plan;
     fig_train_report r;
     if (!EXPECT(session_open(j, &s) == FIG_OK)) return;
-    EXPECT_OK(s.ctx, fig_trainer_plan(s.trainer, false, &plan));
+    EXPECT_OK(s.ctx, fig_trainer_plan(s.trainer, 0, &plan));
     EXPECT_OK(s.ctx, fig_trainer_run(s.trainer, NULL, NULL, &r));
     double took = (double)fig_memory(s.ctx).bytes_peak, said = (double)plan.total_bytes;
     if (!EXPECT(fabs(took - said) <= 0.1 * took))
@@ -416,7 +416,7 @@ TEST(resident_memory_is_as_planned) {
     j.o.block_size = 64, j.o.batch_size = 1;
     uint64_t before = resident();
     if (!EXPECT(session_open(&j, &s) == FIG_OK)) return;
-    EXPECT_OK(s.ctx, fig_trainer_plan(s.trainer, false, &plan));
+    EXPECT_OK(s.ctx, fig_trainer_plan(s.trainer, 0, &plan));
     EXPECT(plan.n_params > 10000000);
     EXPECT_OK(s.ctx, fig__trainer_ready(s.trainer));
     EXPECT_OK(s.ctx, fig__train_step(s.trainer, &loss, &norm));
@@ -517,6 +517,7 @@ TEST(ten_in_a_row_stop_the_run) {
     EXPECT_EQ_I(run_sabotaged((saboteur){.from = 5, .to = 100}, &r, error), FIG_ERR_NONFINITE);
     EXPECT_EQ_I(r.n_skipped, 10);
     EXPECT(strstr(error, "not finite 10 times in a row") != NULL);
+    EXPECT(strstr(error, "(norm: norm gives") != NULL);
 }
 
 TEST(patience_stops_a_run_that_gets_no_better) {

@@ -200,8 +200,8 @@ typedef struct script_config {
         .name = #field, .kind = FIG_OPT_INT, .offset = offsetof(script_config, field), .low = 0, .high = 1000, \
         .fallback = text                                                                                       \
     }
-static const fig__option script_rows[] = {ROW(vocab_size, "0"), ROW(block_size, "64"), ROW(n_layer, "1"),
-                                          ROW(n_head, "1"), ROW(n_embd, "8")};
+static const fig_option script_rows[] = {ROW(vocab_size, "0"), ROW(block_size, "64"), ROW(n_layer, "1"),
+                                         ROW(n_head, "1"), ROW(n_embd, "8")};
 
 static fig_tensor *script_build(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **head) {
     const script_config *c = config;
@@ -213,7 +213,7 @@ static const fig_arch script_arch = {.name = "script",
                                      .medium = "text",
                                      .config_size = sizeof(script_config),
                                      .build = script_build,
-                                     .options = &(const fig__option_table){script_rows, FIG_COUNT(script_rows)}};
+                                     .options = &(const fig_option_table){script_rows, FIG_COUNT(script_rows)}};
 
 /* After a prompt of one token the model writes text, and then the end of text. */
 static fig_model *script_model(fig_context *ctx, const char *text) {

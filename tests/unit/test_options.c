@@ -8,10 +8,10 @@ typedef struct sample {
     bool resume;
     const char *out, *note;
     int schedule;
-    fig__strings data;
+    fig_strings data;
 } sample;
 
-static const fig__option rows[] = {
+static const fig_option rows[] = {
     {.help = "A heading"},
     {"n_layer", FIG_OPT_INT, offsetof(sample, n_layer), 1, 64, NULL, "4", "layers", "N", "blocks"},
     {"any", FIG_OPT_INT, offsetof(sample, any), .help = "unlimited"},
@@ -23,7 +23,7 @@ static const fig__option rows[] = {
     {"schedule", FIG_OPT_CHOICE, offsetof(sample, schedule), .choices = "constant|cosine|wsd", .fallback = "cosine"},
     {"data", FIG_OPT_LIST, offsetof(sample, data), .value = "PATH", .help = "what to read"},
 };
-static const fig__option_table table = {rows, FIG_COUNT(rows)};
+static const fig_option_table table = {rows, FIG_COUNT(rows)};
 
 typedef struct setup {
     fig_context *ctx;
