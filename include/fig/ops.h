@@ -98,6 +98,26 @@ fig_tensor *fig_matmul(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a,
 /* x [.., in] times weight [out, in] transposed, plus bias [out] (may be NULL). */
 fig_tensor *fig_linear_op(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias);
 
+/* --- convolution ------------------------------------------------------------------------------------------------
+ * Channels last: pictures [n, h, w, c], sequences [n, t, c]; weights [kh, kw, c / groups, o] and [k, c / groups, o];
+ * bias [o], fp32, may be NULL. Group z reads the channels from z * c / groups on and gives the outputs from
+ * z * o / groups on. Settings of a sequence are those of the second axis. NULL options: all as usual. */
+typedef struct fig_conv_options {
+    size_t stride[2], dilation[2], groups; /* 0: 1 */
+    size_t padding[4];                     /* top, bottom, left, right */
+    size_t output_padding[2];              /* of the transpose: rows and columns more, where the stride leaves a choice */
+} fig_conv_options;
+fig_tensor *fig_conv2d_op(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias,
+                          const fig_conv_options *options);
+fig_tensor *fig_conv1d_op(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias,
+                          const fig_conv_options *options);
+/* The transpose of the map above, with the same weights: takes o channels and gives c, on
+ * (oh - 1) * stride + dilation * (kh - 1) + 1 + output_padding - padding rows. */
+fig_tensor *fig_conv2d_transpose_op(fig_graph *g, fig_tensor *y, fig_tensor *weight, fig_tensor *bias,
+                                    const fig_conv_options *options);
+fig_tensor *fig_conv1d_transpose_op(fig_graph *g, fig_tensor *y, fig_tensor *weight, fig_tensor *bias,
+                                    const fig_conv_options *options);
+
 /* --- norms over the last axis -----------------------------------------------------------------------------------
  * gain and bias [c], fp32, may be NULL. */
 fig_tensor *fig_layer_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, double eps);

@@ -34,6 +34,7 @@ typedef struct plan {
     size_t b_size; /* bytes of one matrix's packed columns within a group */
     size_t group_cols, group_batch;
     size_t tile_rows, tile_cols;
+    size_t block_size, raw_size; /* bytes: the tile's packed A; patches before they are packed */
 } plan;
 
 /* One group, as all its tiles see it. */
@@ -53,7 +54,7 @@ typedef struct group {
 static figk_gemm flattened(const figk_gemm *g) {
     figk_gemm f = *g;
     bool rows_follow = g->a_step == g->m * g->lda && g->c_step == g->m * g->ldc;
-    if (g->batch > 1 && g->b_step == 0 && !g->a_trans && rows_follow) {
+    if (g->batch > 1 && g->b_step == 0 && !g->a_trans && !g->patches && rows_follow) {
         f.m *= f.batch;
         f.batch = 1;
     }
@@ -66,7 +67,12 @@ static size_t n_chunks(size_t k) { return FIG_MAX(k / CHUNK, 1); }
  * out of the first-level cache. */
 static bool must_pack_a(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     size_t stride = g->lda * fig_dtype_size(leaf->elem);
-    return g->at != leaf->elem || g->a_trans || g->k % leaf->k_step || stride % 2048 == 0;
+    return g->patches || g->at != leaf->elem || g->a_trans || g->k % leaf->k_step || stride % 2048 == 0;
+}
+
+/* Patches of the right type are read straight into the place of packed rows. */
+static bool has_raw(const figk_gemm_leaf *leaf, const figk_gemm *g) {
+    return g->patches && (g->a_trans || g->at != leaf->elem);
 }
 
 static size_t n_packed_b(const figk_gemm *g, size_t batch) { return g->b_step ? batch : 1; }
@@ -111,6 +117,9 @@ static plan plan_of(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     p.split = g->batch == 1 && parts_size(&p, g) <= SPLIT_BYTES && p.n_chunks > 1;
     plan_groups(&p, g);
     plan_tiles(&p, g);
+    size_t block = p.tile_rows * leaf->kc;
+    p.block_size = p.a_packed ? block * p.elem_size : 0;
+    p.raw_size = has_raw(leaf, g) ? fig__round_up(block * fig_dtype_size(g->at), FIG_ALIGN) : 0;
     return p;
 }
 
@@ -127,8 +136,9 @@ size_t fig__gemm_scratch(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     if (g->decode) return m * decode_cols(g) * real_size;
     size_t rows = FIG_MIN(leaf->mc, fig__round_up(m, leaf->m_step)),
            cols = FIG_MIN(leaf->nc, fig__round_up(g->n, leaf->nr));
-    size_t acc = rows * cols * real_size * (n_chunks(g->k) > 1 ? 2 : 1);
-    return acc + rows * leaf->kc * fig_dtype_size(leaf->elem);
+    size_t acc = rows * cols * real_size * (n_chunks(g->k) > 1 ? 2 : 1), block = rows * leaf->kc;
+    size_t raw = has_raw(leaf, g) ? fig__round_up(block * fig_dtype_size(g->at), FIG_ALIGN) : 0;
+    return acc + block * fig_dtype_size(leaf->elem) + raw;
 }
 
 /* Written so that it grows with m, n and batch, whatever run makes of them. */
@@ -199,18 +209,41 @@ static tile tile_of(const group *w, size_t i) {
     return t;
 }
 
-/* The tile's rows of A from k on, in place or packed into `block`; returns the distance between rows. */
-static size_t rows_of_a(const group *w, const tile *t, size_t k, size_t k_len, void *block, const void **rows) {
+/* The tile's patches from k on: straight into the packed block where there is no `raw`, else as a stored matrix
+ * [rows][k] or [k][rows]. Returns the distance between rows. */
+static size_t read_patches(const group *w, const tile *t, size_t k, size_t k_len, void *dst) {
+    const figk_gemm *g = w->g;
+    size_t n = FIG_MIN(k + k_len, g->k) - k, channel0 = (w->z0 + t->z) * g->patches->channels;
+    if (!w->p->raw_size) {
+        figk_patches_read(g->patches, channel0, t->row, t->rows, k, n, k_len, dst, w->p->leaf->kc);
+        return w->p->leaf->kc;
+    }
+    if (g->a_trans) {
+        figk_patches_read(g->patches, channel0, k, n, t->row, t->rows, t->rows, dst, t->rows);
+        return t->rows;
+    }
+    figk_patches_read(g->patches, channel0, t->row, t->rows, k, n, n, dst, n);
+    return n;
+}
+
+/* The tile's rows of A from k on, in place or packed into `block`, with room for raw patches before it; returns the
+ * distance between rows. */
+static size_t rows_of_a(const group *w, const tile *t, size_t k, size_t k_len, char *block, const void **rows) {
     const figk_gemm *g = w->g;
     const figk_gemm_leaf *leaf = w->p->leaf;
-    *rows = operand(at(g->a, (w->z0 + t->z) * g->a_step, g->at), g->at, g->lda, g->a_trans, t->row, k);
-    if (!w->p->a_packed) return g->lda;
+    size_t ld = g->lda;
+    *rows = block - w->p->raw_size;
+    if (g->patches)
+        ld = read_patches(w, t, k, k_len, block - w->p->raw_size);
+    else
+        *rows = operand(at(g->a, (w->z0 + t->z) * g->a_step, g->at), g->at, g->lda, g->a_trans, t->row, k);
+    if (!w->p->a_packed || (g->patches && !w->p->raw_size)) return ld;
     leaf->pack_a(&(figk_gemm_pack){.lanes = t->rows,
                                    .k = FIG_MIN(k + k_len, g->k) - k,
                                    .k_pad = k_len,
                                    .src = *rows,
                                    .type = g->at,
-                                   .ld = g->lda,
+                                   .ld = ld,
                                    .k_major = g->a_trans,
                                    .dst = block,
                                    .dst_stride = leaf->kc});
@@ -219,7 +252,7 @@ static size_t rows_of_a(const group *w, const tile *t, size_t k, size_t k_len, v
 }
 
 /* acc = the sums over one chunk of K. */
-static void multiply_chunk(const group *w, const tile *t, size_t chunk, char *acc, void *block) {
+static void multiply_chunk(const group *w, const tile *t, size_t chunk, char *acc, char *block) {
     const plan *p = w->p;
     const figk_gemm_leaf *leaf = p->leaf;
     size_t start = chunk * CHUNK, end = chunk + 1 == p->n_chunks ? p->k_pad : start + CHUNK, k = start;
@@ -247,7 +280,8 @@ static const figk_table *kernels_of(const fig_context *fig, const figk_gemm_leaf
 static void store_tile(const group *w, const tile *t, const char *acc) {
     const figk_gemm *g = w->g;
     const figk_gemm_leaf *leaf = w->p->leaf;
-    size_t c0 = (w->z0 + t->z) * g->c_step + t->row * g->ldc, col0 = w->col0 + t->col;
+    size_t z = w->z0 + t->z, c0 = z * g->c_step + t->row * g->ldc, col0 = w->col0 + t->col;
+    size_t bias0 = z * g->bias_step + col0;
     for (size_t row = 0; row < t->rows; row += STORE_ROWS)
         for (size_t col = 0; col < t->cols; col += leaf->nr)
             leaf->store(&(figk_gemm_store){.rows = FIG_MIN(STORE_ROWS, t->rows - row),
@@ -259,21 +293,19 @@ static void store_tile(const group *w, const tile *t, const char *acc) {
                                            .ldc = g->ldc,
                                            .alpha = g->alpha,
                                            .beta = g->beta,
-                                           .bias = g->bias ? at(g->bias, col0 + col, leaf->real) : NULL});
+                                           .bias = g->bias ? at(g->bias, bias0 + col, leaf->real) : NULL});
 }
-
-static size_t block_size(const plan *p) { return p->a_packed ? p->tile_rows * p->leaf->kc * p->elem_size : 0; }
 
 static void multiply_tile(void *arg, size_t i, int thread) {
     const group *w = arg;
     const plan *p = w->p;
     tile t = tile_of(w, i);
-    size_t size = t.rows * t.cols, block = block_size(p);
-    char *scratch = fig__scratch(w->fig, thread, block + size * p->real_size * (p->n_chunks > 1 ? 2 : 1));
-    char *total = scratch + block, *part = total + size * p->real_size;
-    multiply_chunk(w, &t, 0, total, scratch);
+    size_t size = t.rows * t.cols, own = p->raw_size + p->block_size;
+    char *scratch = fig__scratch(w->fig, thread, own + size * p->real_size * (p->n_chunks > 1 ? 2 : 1));
+    char *block = scratch + p->raw_size, *total = scratch + own, *part = total + size * p->real_size;
+    multiply_chunk(w, &t, 0, total, block);
     for (size_t chunk = 1; chunk < p->n_chunks; chunk++) {
-        multiply_chunk(w, &t, chunk, part, scratch);
+        multiply_chunk(w, &t, chunk, part, block);
         kernels_of(w->fig, p->leaf)->accumulate(size, total, part, p->leaf->real);
     }
     store_tile(w, &t, total);
@@ -289,7 +321,8 @@ static void multiply_part(void *arg, size_t i, int thread) {
     const group *w = arg;
     tile t = tile_of(w, i / w->p->n_chunks);
     size_t chunk = i % w->p->n_chunks;
-    multiply_chunk(w, &t, chunk, part_of(w, &t, chunk), fig__scratch(w->fig, thread, block_size(w->p)));
+    char *scratch = fig__scratch(w->fig, thread, w->p->raw_size + w->p->block_size);
+    multiply_chunk(w, &t, chunk, part_of(w, &t, chunk), scratch + w->p->raw_size);
 }
 
 static void add_parts(void *arg, size_t i, int thread) {
@@ -369,7 +402,7 @@ static void decode_tile(void *arg, size_t i, int thread) {
                                       .ldc = g->ldc,
                                       .alpha = g->alpha,
                                       .beta = g->beta,
-                                      .bias = g->bias ? at(g->bias, col, d->leaf->real) : NULL});
+                                      .bias = g->bias ? at(g->bias, d->z * g->bias_step + col, d->leaf->real) : NULL});
 }
 
 static void run_decode(fig_context *fig, const figk_gemm_leaf *leaf, const figk_gemm *g) {

@@ -86,6 +86,21 @@ void figk_attention_backward(fig_context *fig, const figk_attn *a);
 /* Bytes of fig__scratch that one thread needs for either direction. */
 size_t figk_attention_scratch(const fig_context *fig, const figk_attn *a, bool backward);
 
+/* --- patches --------------------------------------------------------------------------------------------------
+ * Pictures [n, h, w, c] seen as the matrix that a convolution multiplies with (im2col), which is never written out
+ * whole: row (picture, oy, ox), column (ky, kx, channel) of one group, zero where the window leaves the picture. */
+typedef struct figk_patches {
+    const void *x; fig_dtype type;
+    size_t n, h, w, c;
+    size_t oh, ow, kh, kw;
+    size_t stride_h, stride_w, dilation_h, dilation_w;
+    ptrdiff_t pad_top, pad_left;          /* negative: cut off */
+    size_t channels;                      /* of a group */
+} figk_patches;
+/* dst[i * ld + j] = row row0 + i, column col0 + j, for channels from channel0 on; zeros from cols to cols_padded. */
+void figk_patches_read(const figk_patches *p, size_t channel0, size_t row0, size_t rows, size_t col0, size_t cols,
+                       size_t cols_padded, void *dst, size_t ld);
+
 /* --- matrix product -------------------------------------------------------------------------------------------
  * C[m,n] = alpha * op(A)[m,k] op(B)[k,n] + beta * C + bias[n], for each of `batch` matrices. Accumulates in real over k
  * in one fixed order per output element: the bits of a row do not depend on m, on the batch, nor on the threads.
@@ -99,7 +114,10 @@ typedef struct figk_gemm {
     size_t lda, ldb, ldc;
     size_t a_step, b_step, c_step;               /* elements between matrices of a batch; 0 repeats the same one */
     double alpha, beta;
-    const void *bias;                            /* real [n], or NULL */
+    const void *bias; size_t bias_step;          /* real [n] for each matrix, or NULL */
+    /* Instead of a, lda and a_step: patches of type `at`, [m,k], or transposed when a_trans. Matrix z of a batch takes
+     * the channels from z * channels on. */
+    const figk_patches *patches;
     /* Decoding: few rows, every weight read once, the order over k made for that; again the same bits for a row
      * whatever m is. The caller sets it by what it is doing (decode), never by m. */
     bool decode;
@@ -111,6 +129,25 @@ void figk_gemm_run(fig_context *fig, const figk_gemm *g);
  * not looked at). Fewer rows or a smaller batch never need more of the workspace. */
 size_t figk_gemm_scratch(const fig_context *fig, const figk_gemm *g);
 size_t figk_gemm_workspace(const fig_context *fig, const figk_gemm *g);
+/* --- convolution ----------------------------------------------------------------------------------------------
+ * y [n, oh, ow, o] = x [n, h, w, c] * w [kh, kw, c / groups, o], channels last in both. Group z reads the channels from
+ * z * c / groups on and gives the outputs from z * o / groups on. The transpose goes from y to x and is the gradient
+ * of x as well as a layer of its own; weights is the gradient of w, in real. */
+typedef struct figk_conv {
+    size_t n, h, w, c, oh, ow, o, kh, kw, groups;
+    size_t stride[2], dilation[2];
+    ptrdiff_t pad[2];                     /* top, left */
+    void *x; fig_dtype xt;
+    void *y; fig_dtype yt;
+    void *weight; fig_dtype wt;
+    const void *bias;                     /* real, one per channel of the result; or NULL */
+    void *workspace;
+} figk_conv;
+typedef enum figk_conv_what { FIGK_CONV, FIGK_CONV_TRANSPOSE, FIGK_CONV_WEIGHTS } figk_conv_what;
+void figk_conv_run(fig_context *fig, figk_conv_what what, const figk_conv *c);
+size_t figk_conv_scratch(const fig_context *fig, figk_conv_what what, const figk_conv *c);
+size_t figk_conv_workspace(const fig_context *fig, figk_conv_what what, const figk_conv *c);
+
 /* How a level multiplies (kernels/gemm.h): panels, packing and geometry. */
 typedef struct figk_gemm_leaf figk_gemm_leaf;
 
