@@ -31,6 +31,7 @@ typedef struct fig_lm_inputs {
 struct fig_arch {
     const char *name;   /* "gpt2", "qwen3", "llama" */
     const char *medium; /* "text" */
+    const char *task;   /* what it is trained for (src/train/tasks.def); NULL: "language" */
     const char *summary;
     size_t config_size;
     const fig_option_table *options;

@@ -105,7 +105,7 @@ fig_tensor *fig_linear_op(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_t
 typedef struct fig_conv_options {
     size_t stride[2], dilation[2], groups; /* 0: 1 */
     size_t padding[4];                     /* top, bottom, left, right */
-    size_t output_padding[2];              /* of the transpose: rows and columns more, where the stride leaves a choice */
+    size_t output_padding[2];              /* of the transpose: more rows and columns, where the stride has a choice */
 } fig_conv_options;
 fig_tensor *fig_conv2d_op(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias,
                           const fig_conv_options *options);

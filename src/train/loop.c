@@ -42,40 +42,21 @@ static void tree_add(fig_trainer *t, bool last) {
     t->level_used[level] = true;
 }
 
-static fig_status read_batch(fig_trainer *t, float *count) {
-    int rows = (int)t->o.batch_size, total = rows * (int)t->o.grad_accum;
-    fig_batch_spec spec = {FIG_SPLIT_TRAIN, FIG_SAMPLER_EPOCH, (int)t->o.block_size, (uint64_t)t->o.seed};
-    uint64_t first = (uint64_t)t->p.iter * (uint64_t)total;
-    size_t n = (size_t)total * (size_t)t->o.block_size, valid = 0;
-    FIG_TRY(fig_dataset_batch(t->data, &spec, first, total, t->inputs, t->targets));
-    for (size_t i = 0; i < n; i++) valid += t->targets[i] >= 0;
-    *count = (float)valid;
-    t->p.n_tokens += valid;
-    return FIG_OK;
-}
-
-static fig_status micro_batch(fig_trainer *t, int64_t i, float count, double *loss) {
-    fig__network *n = &t->train;
-    size_t elems = (size_t)(t->o.batch_size * t->o.block_size);
-    memcpy(fig_plan_data(n->plan, n->in.tokens), t->inputs + (size_t)i * elems, elems * sizeof(int32_t));
-    memcpy(fig_plan_data(n->plan, n->targets), t->targets + (size_t)i * elems, elems * sizeof(int32_t));
-    int32_t *positions = fig_plan_data(n->plan, n->in.positions);
-    for (int64_t k = 0; k < t->o.block_size; k++) positions[k] = (int32_t)k;
-    *(float *)fig_plan_data(n->plan, n->count) = count;
+static fig_status micro_batch(fig_trainer *t, int phase, int64_t i, double *loss) {
+    fig__phase *p = &t->phases[phase];
+    t->task->feed(t, phase, i);
     fig_run_args args = {.seed = (uint64_t)t->o.seed,
                          .step = (uint64_t)t->p.iter,
                          .sample0 = (uint64_t)(t->p.iter * t->o.grad_accum + i) * (uint64_t)t->o.batch_size};
-    FIG_TRY(fig_plan_run(n->plan, &args));
-    *loss += (double)*(const float *)fig_plan_data(n->plan, n->loss);
+    FIG_TRY(fig_plan_run(p->plan, &args));
+    *loss += (double)*(const float *)fig_plan_data(p->plan, p->loss);
     return FIG_OK;
 }
 
-fig_status fig__train_step(fig_trainer *t, double *loss, double *norm) {
-    float count;
+fig_status fig__phase_gradient(fig_trainer *t, int phase, double *loss, double *norm) {
     *loss = 0;
-    FIG_TRY(read_batch(t, &count));
     for (int64_t i = 0; i < t->o.grad_accum; i++) {
-        FIG_TRY(micro_batch(t, i, count, loss));
+        FIG_TRY(micro_batch(t, phase, i, loss));
         tree_add(t, i + 1 == t->o.grad_accum);
     }
     *norm = sqrt(fig__grad_sumsq(t->opt));
@@ -86,13 +67,13 @@ static double share_at(const fig_trainer *t) {
     return fig__schedule(&t->o, t->p.iter, t->o.learning_rate > 0 ? FIG_MIN(1, t->o.min_lr / t->o.learning_rate) : 0);
 }
 
-/* The step once more, to name the first op that went wrong. */
-static fig_status give_up(fig_trainer *t) {
+/* The gradient once more, to name the first op that went wrong. */
+static fig_status give_up(fig_trainer *t, int phase) {
     char where[512] = "a sum of gradients";
     double loss, norm;
-    fig_plan_check(t->train.plan, true);
-    if (fig__train_step(t, &loss, &norm)) snprintf(where, sizeof where, "%s", fig_error(t->ctx));
-    fig_plan_check(t->train.plan, false);
+    fig_plan_check(t->phases[phase].plan, true);
+    if (fig__phase_gradient(t, phase, &loss, &norm)) snprintf(where, sizeof where, "%s", fig_error(t->ctx));
+    fig_plan_check(t->phases[phase].plan, false);
     return FIG_FAIL(t->ctx, FIG_ERR_NONFINITE,
                     "the gradient was not finite %d times in a row at step %lld (%s); lower --learning_rate or try "
                     "--dtype float32",
@@ -100,14 +81,23 @@ static fig_status give_up(fig_trainer *t) {
 }
 
 /* A gradient that is not finite changes nothing but the count. */
-static fig_status update(fig_trainer *t, double norm, int *skipped_in_a_row) {
+static fig_status update(fig_trainer *t, int phase, double norm, int *skipped_in_a_row) {
     if (!isfinite(norm)) {
         t->p.n_skipped++;
-        return ++*skipped_in_a_row < MAX_SKIPPED ? FIG_OK : give_up(t);
+        return ++*skipped_in_a_row < MAX_SKIPPED ? FIG_OK : give_up(t, phase);
     }
     *skipped_in_a_row = 0;
     double clip = t->o.grad_clip > 0 && norm > t->o.grad_clip ? t->o.grad_clip / norm : 1;
     fig__optimizer_step(t->opt, t->p.iter + 1 - (int64_t)t->p.n_skipped, share_at(t), clip);
+    return FIG_OK;
+}
+
+static fig_status step(fig_trainer *t, double *norm, int *skipped_in_a_row) {
+    FIG_TRY(t->task->read(t));
+    for (int phase = 0; phase < t->n_phases; phase++) {
+        FIG_TRY(fig__phase_gradient(t, phase, &t->p.loss, norm));
+        FIG_TRY(update(t, phase, *norm, skipped_in_a_row));
+    }
     return FIG_OK;
 }
 
@@ -139,9 +129,8 @@ static fig_status log_end(fig_trainer *t) {
 }
 
 static fig_status log_step(fig_trainer *t, double loss, double norm, double seconds, int64_t steps) {
-    double tokens = (double)(t->o.grad_accum * t->o.batch_size * t->o.block_size) * (double)steps,
-           rate = tokens / fmax(seconds, 1e-9);
-    double mfu = t->peak_flops > 0 ? rate * fig__flops_per_token(t) / t->peak_flops : NAN,
+    double steps_per_sec = (double)steps / fmax(seconds, 1e-9), rate = steps_per_sec * t->task->tokens(t);
+    double mfu = t->peak_flops > 0 ? steps_per_sec * t->task->flops(t) / t->peak_flops : NAN,
            lr = t->o.learning_rate * share_at(t);
     fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
     log_number(t, "loss", loss);
@@ -176,69 +165,56 @@ static fig_status open_log(fig_trainer *t) {
 
 /* --- samples ----------------------------------------------------------------------------------------------------*/
 
-typedef struct writing {
-    fig__buf *texts;
-} writing;
-static bool keep_text(void *user, int64_t sample, const char *text, size_t len, bool done, const char *stop) {
-    (void)done, (void)stop;
-    return fig__buf_add(&((writing *)user)->texts[sample], text, len) == FIG_OK;
+/* With the moving average of the weights in their place. */
+static fig_status with_ema(fig_trainer *t, fig_status (*run)(fig_trainer *t, void *arg), void *arg) {
+    fig__optimizer_swap_ema(t->opt);
+    fig_status status = run(t, arg);
+    fig__optimizer_swap_ema(t->opt);
+    return status;
 }
 
-static fig_status write_samples(fig_trainer *t, fig__buf *texts) {
-    const char *prompt = t->o.sample_prompt ? t->o.sample_prompt : "";
-    fig_generate_options o;
-    writing w = {texts};
-    fig_generate_defaults(&o);
-    o.max_tokens = t->o.sample_tokens;
-    o.num_samples = t->o.sample_count;
-    o.temp = t->o.sample_temp;
-    o.seed = t->o.seed;
-    o.top_k = 0;
-    o.top_p = 1;
-    o.min_p = 0;
-    return fig_generate(t->gen, prompt, strlen(prompt), &o, keep_text, &w, NULL);
+typedef struct shown {
+    fig__buf text;
+    bool any;
+} shown;
+static fig_status make_sample(fig_trainer *t, void *arg) {
+    shown *s = arg;
+    return t->task->sample(t, &s->text, &s->any);
 }
 
-static fig_status save_samples(fig_trainer *t, fig__buf *texts, fig__buf *all) {
+static fig_status save_sample(fig_trainer *t, fig__buf *text) {
     char path[3200];
     snprintf(path, sizeof path, "%s/samples", t->o.out_dir);
     FIG_TRY(fig__mkdirs(t->ctx, path));
     snprintf(path, sizeof path, "%s/samples/step-%09lld.txt", t->o.out_dir, (long long)t->p.iter);
-    for (int64_t i = 0; i < t->o.sample_count; i++) {
-        if (i) FIG_TRY(fig__buf_adds(all, "\n---\n"));
-        if (t->o.sample_prompt) FIG_TRY(fig__buf_adds(all, t->o.sample_prompt));
-        FIG_TRY(fig__buf_add(all, fig__buf_str(&texts[i]), texts[i].len));
-    }
-    FIG_TRY(fig__buf_addc(all, '\n'));
-    return fig__file_write(t->ctx, path, fig__buf_str(all), all->len);
+    FIG_TRY(fig__buf_addc(text, '\n'));
+    return fig__file_write(t->ctx, path, fig__buf_str(text), text->len);
 }
 
 static fig_status sample(fig_trainer *t) {
-    if (!t->gen) return FIG_OK;
-    fig__buf *texts = FIG_NEW_N(t->ctx, fig__buf, (size_t)t->o.sample_count + 1), *all = texts + t->o.sample_count;
-    if (!texts) return FIG_ERR_NOMEM;
-    for (int64_t i = 0; i <= t->o.sample_count; i++) fig__buf_init(&texts[i], t->ctx, 64u << 20);
-    fig__optimizer_swap_ema(t->opt);
-    fig_status status = write_samples(t, texts);
-    fig__optimizer_swap_ema(t->opt);
-    if (!status) status = save_samples(t, texts, all);
-    if (!status) emit(t, (fig_train_event){.kind = FIG_TRAIN_SAMPLE, .text = fig__buf_str(all)});
-    for (int64_t i = 0; i <= t->o.sample_count; i++) fig__buf_deinit(&texts[i]);
-    fig__free(t->ctx, texts);
+    shown s = {.any = false};
+    fig__buf_init(&s.text, t->ctx, 64u << 20);
+    fig_status status = with_ema(t, make_sample, &s);
+    if (!status && s.any) status = save_sample(t, &s.text);
+    if (!status && s.any) emit(t, (fig_train_event){.kind = FIG_TRAIN_SAMPLE, .text = fig__buf_str(&s.text)});
+    fig__buf_deinit(&s.text);
     return status;
 }
 
 /* --- evaluations and checkpoints --------------------------------------------------------------------------------*/
 
-static fig_status save_model(fig_trainer *t) {
-    fig__optimizer_swap_ema(t->opt);
-    fig_status status = fig_model_save(t->model, t->o.out_dir, t->o.save_dtype ? FIG_BF16 : FIG_F32);
-    fig__optimizer_swap_ema(t->opt);
-    return status;
+static fig_status save_model(fig_trainer *t, void *unused) {
+    (void)unused;
+    return fig_model_save(t->model, t->o.out_dir, t->o.save_dtype ? FIG_BF16 : FIG_F32);
+}
+
+static fig_status score(fig_trainer *t, void *unused) {
+    (void)unused;
+    return t->task->evaluate(t, &t->p.val_loss, &t->p.val_bpb);
 }
 
 static fig_status evaluate(fig_trainer *t) {
-    FIG_TRY(fig__evaluate(t, &t->p.val_loss, &t->p.val_bpb));
+    FIG_TRY(with_ema(t, score, NULL));
     /* A best loss of NaN: there is nothing held out, and the newest counts. */
     bool best = t->p.best_iter < 0 || t->p.val_loss < t->p.best_val_loss || isnan(t->p.best_val_loss);
     fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
@@ -252,7 +228,7 @@ static fig_status evaluate(fig_trainer *t) {
     }
     emit(t, (fig_train_event){
                 .kind = FIG_TRAIN_EVAL, .loss = t->p.loss, .val_loss = t->p.val_loss, .val_bpb = t->p.val_bpb});
-    if (best) FIG_TRY(save_model(t));
+    if (best) FIG_TRY(with_ema(t, save_model, NULL));
     return sample(t);
 }
 
@@ -283,8 +259,7 @@ static fig_status run_steps(fig_trainer *t, bool *early) {
                             (long long)t->p.iter);
         }
         double start = fig__now();
-        FIG_TRY(fig__train_step(t, &t->p.loss, &norm));
-        FIG_TRY(update(t, norm, &skipped));
+        FIG_TRY(step(t, &norm, &skipped));
         t->p.iter++;
         t->p.seconds += fig__now() - start;
         bool last = t->p.iter >= t->o.max_iters;

@@ -2,7 +2,8 @@
  *
  *     options.c     the option table            optimizer.c   SGD, AdamW, Muon in one sweep over memory
  *     schedule.c    learning rates              checkpoint.c  writing and reading everything a run needs to go on
- *     evaluate.c    loss on the held-out split  trainer.c     graphs, plans, memory; loop.c: the loop itself */
+ *     trainer.c     memory, sizes, checks       loop.c        the loop itself
+ *     tasks.def     what there is to learn: a file each, which knows the data, the losses and the samples */
 #ifndef FIG_TRAIN_PRIVATE_H
 #define FIG_TRAIN_PRIVATE_H
 #include <fig/generate.h>
@@ -36,14 +37,37 @@ typedef struct fig__flat {
 } fig__flat;
 size_t fig__optimizer_state(fig__optimizer *opt, fig__flat *out, size_t max);
 
-/* --- evaluation -------------------------------------------------------------------------------------------------*/
-typedef struct fig__network { /* one recorded graph with what is fed and read */
+/* --- tasks ------------------------------------------------------------------------------------------------------
+ * What the loop does not know: what a batch is, which losses are descended, how a model is judged, what it shows of
+ * itself. An architecture names its task (fig/model.h). A step goes through the task's phases in order: for each, the
+ * gradient of the phase's loss is summed over the micro-batches, and the parameters are updated. */
+typedef struct fig__phase {
     fig_graph *g;
     fig_plan *plan;
-    fig_lm_inputs in;
-    fig_tensor *targets, *count, *loss;
-} fig__network;
-void fig__network_free(fig__network *n);
+    fig_tensor *loss; /* one number, already divided by what the whole batch holds */
+} fig__phase;
+
+#define FIG__MAX_PHASES 4
+
+typedef struct fig__task {
+    const char *name;
+    /* Checks data, model and settings against each other and records everything: t->phases, t->task_state. Takes no
+     * memory for data. */
+    fig_status (*record)(fig_trainer *t);
+    /* What it will take beside the phases' plans: bytes, and the scratch of each thread. */
+    fig_status (*memory)(const fig_trainer *t, size_t *bytes, size_t *scratch);
+    fig_status (*ready)(fig_trainer *t); /* takes that memory */
+    fig_status (*read)(fig_trainer *t);  /* the whole batch of step t->p.iter; counts it in t->p.n_tokens */
+    /* Micro-batch i into the plan of a phase. */
+    void (*feed)(fig_trainer *t, int phase, int64_t i);
+    fig_status (*evaluate)(fig_trainer *t, double *loss, double *bpb); /* NaN: nothing is held out */
+    /* What the model makes now, in words; *any: whether there was something to show. */
+    fig_status (*sample)(fig_trainer *t, fig__buf *text, bool *any);
+    double (*flops)(const fig_trainer *t);  /* of one step, forward and backward */
+    double (*tokens)(const fig_trainer *t); /* of one step, for rates */
+    void (*free)(fig_trainer *t);
+} fig__task;
+const fig__task *fig__task_find(const char *name); /* NULL: there is none */
 
 /* --- the trainer ------------------------------------------------------------------------------------------------*/
 typedef struct fig__progress { /* what a checkpoint restores beside the numbers */
@@ -60,14 +84,15 @@ struct fig_trainer {
     fig_params *params;
     fig_dataset *data;
     fig_train_options o;
-    fig__network train, eval;
+    const fig__task *task;
+    void *task_state; /* the task's own, from record to free */
+    fig__phase phases[FIG__MAX_PHASES];
+    int n_phases;
     fig__optimizer *opt;
-    fig_generator *gen;
     fig__progress p;
     float **levels;
     int n_levels;
-    bool *level_used;          /* the gradient tree over micro-batches */
-    int32_t *inputs, *targets; /* [grad_accum, batch, block] */
+    bool *level_used; /* the gradient tree over micro-batches */
     FILE *log;
     uint64_t records; /* bytes held before memory for data is taken: graphs, plans, tokenizer */
     bool ready;
@@ -77,10 +102,9 @@ struct fig_trainer {
 };
 
 fig_status fig__trainer_ready(fig_trainer *t); /* memory, first values, optimizer */
-/* One step of the optimizer over grad_accum micro-batches; *loss and *norm of the step. */
-fig_status fig__train_step(fig_trainer *t, double *loss, double *norm);
-fig_status fig__evaluate(fig_trainer *t, double *loss, double *bpb);
-double fig__flops_per_token(const fig_trainer *t);
+void fig__phase_free(fig__phase *phase);
+/* The gradient of a phase over grad_accum micro-batches, once task->read has been called; *loss and *norm of it. */
+fig_status fig__phase_gradient(fig_trainer *t, int phase, double *loss, double *norm);
 
 fig_status fig__checkpoint_save(fig_trainer *t, char **path);
 /* FIG_OK with *found false when there is none. */

@@ -1,34 +1,10 @@
 /* train/trainer.c: what a run needs, worked out before memory is taken: graphs, plans, sizes, checks. */
 #include "train/train.h"
-#include <fig/ops.h>
-#include "gen/generate.h"
 
-/* --- graphs -----------------------------------------------------------------------------------------------------*/
-
-void fig__network_free(fig__network *n) {
-    fig_plan_free(n->plan);
-    fig_graph_free(n->g);
-    *n = (fig__network){0};
-}
-
-static size_t vocab_of(const fig_model *m) { return (size_t)fig_model_get_int(m, "vocab_size"); }
-
-/* Loss of each token; in training also their sum over `count`, the tokens of the whole batch, and its gradients. */
-static fig_status network_new(fig_trainer *t, fig_mode mode, fig__network *n) {
-    size_t b = (size_t)t->o.batch_size, time = (size_t)t->o.block_size;
-    fig_tensor *head;
-    n->g = fig_model_graph(t->model, mode, b, time, &n->in);
-    if (!n->g) return FIG_ERR_NOMEM;
-    fig_tensor *x = fig_model_hidden(t->model, n->g, &n->in, &head);
-    n->targets = fig_input(n->g, "targets", FIG_I32, 2, (size_t[]){b, time});
-    n->loss = fig_linear_cross_entropy(n->g, x, head, n->targets, vocab_of(t->model));
-    if (mode == FIG_TRAIN) {
-        n->count = fig_input(n->g, "count", FIG_F32, 1, (size_t[]){1});
-        n->loss = fig_masked_mean(n->g, n->loss, n->count);
-        fig_backward_params(n->g, n->loss);
-    }
-    FIG_TRY(fig_graph_status(n->g));
-    return fig_plan_new(n->g, &n->loss, 1, NULL, &n->plan);
+void fig__phase_free(fig__phase *phase) {
+    fig_plan_free(phase->plan);
+    fig_graph_free(phase->g);
+    *phase = (fig__phase){0};
 }
 
 /* --- memory -----------------------------------------------------------------------------------------------------*/
@@ -40,17 +16,17 @@ static int tree_levels(int64_t n) {
     return levels;
 }
 
-static bool writes_samples(const fig_trainer *t) { return t->o.sample_tokens > 0 && fig_model_tokenizer(t->model); }
-
-/* Of the networks for training, evaluation and samples, scratch of all threads included. */
+/* Of all networks, scratch of all threads included. */
 static fig_status networks_bytes(const fig_trainer *t, size_t *arena, size_t *all) {
-    fig_plan_memory a = fig_plan_memory_of(t->train.plan), b = fig_plan_memory_of(t->eval.plan);
-    size_t generator = 0, scratch = 0, places = (size_t)t->o.sample_count;
-    size_t n_ctx = (size_t)fig_model_get_int(t->model, "block_size");
-    if (writes_samples(t)) FIG_TRY(fig__generator_bytes(t->model, places, n_ctx, &generator, &scratch));
-    scratch = FIG_MAX(scratch, FIG_MAX(a.scratch_bytes, b.scratch_bytes));
-    *arena = a.arena_bytes + b.arena_bytes;
-    *all = *arena + generator + scratch * (size_t)fig_n_threads(t->ctx);
+    size_t own, scratch;
+    FIG_TRY(t->task->memory(t, &own, &scratch));
+    *arena = 0;
+    for (int i = 0; i < t->n_phases; i++) {
+        fig_plan_memory m = fig_plan_memory_of(t->phases[i].plan);
+        *arena += m.arena_bytes;
+        scratch = FIG_MAX(scratch, m.scratch_bytes);
+    }
+    *all = *arena + own + scratch * (size_t)fig_n_threads(t->ctx);
     return FIG_OK;
 }
 
@@ -76,29 +52,13 @@ static fig_status check_memory(fig_trainer *t) {
 
 /* --- making -----------------------------------------------------------------------------------------------------*/
 
-static fig_status check_options(fig_trainer *t) {
-    const fig_dataset_info *info = fig_dataset_get_info(t->data);
-    FIG_CHECK(t->ctx, info->vocab_size <= fig_model_get_int(t->model, "vocab_size"), FIG_ERR_ARG,
-              "the data has %d different tokens, the model %lld", (int)info->vocab_size,
-              (long long)fig_model_get_int(t->model, "vocab_size"));
-    FIG_CHECK(t->ctx, t->o.block_size <= fig_model_get_int(t->model, "block_size"), FIG_ERR_ARG,
-              "rows of %lld tokens are longer than the model's block_size of %lld", (long long)t->o.block_size,
-              (long long)fig_model_get_int(t->model, "block_size"));
-    FIG_CHECK(t->ctx, info->split[FIG_SPLIT_TRAIN].n_tokens > (uint64_t)t->o.block_size, FIG_ERR_ARG,
-              "the training text has %llu tokens, fewer than one context of %lld and the token after it; lower "
-              "--block_size or bring more text",
-              (unsigned long long)info->split[FIG_SPLIT_TRAIN].n_tokens, (long long)t->o.block_size);
-    FIG_CHECK(t->ctx, t->o.out_dir, FIG_ERR_ARG, "no --out folder is given");
-    return FIG_OK;
-}
-
 static fig_status trainer_init(fig_trainer *t) {
-    if (!t->o.block_size) t->o.block_size = fig_model_get_int(t->model, "block_size");
+    const char *task = fig_model_arch(t->model)->task;
+    t->task = fig__task_find(task ? task : "language");
+    FIG_CHECK(t->ctx, t->task, FIG_ERR_ARG, "%s: there is no task of that name to train for", task);
+    FIG_CHECK(t->ctx, t->o.out_dir, FIG_ERR_ARG, "no --out folder is given");
     FIG_TRY(fig_model_shape(t->model));
-    FIG_TRY(check_options(t));
-    FIG_TRY(network_new(t, FIG_TRAIN, &t->train));
-    FIG_TRY(network_new(t, FIG_EVAL, &t->eval));
-    return FIG_OK;
+    return t->task->record(t);
 }
 
 fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_options *options, fig_trainer **out) {
@@ -118,22 +78,18 @@ fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_
 }
 
 static fig_status take_memory(fig_trainer *t) {
-    size_t n_flat, tokens = (size_t)(t->o.grad_accum * t->o.batch_size * t->o.block_size);
+    size_t n_flat;
     FIG_TRY(fig_model_init(t->model));
-    FIG_TRY(fig_plan_alloc(t->train.plan));
-    FIG_TRY(fig_plan_alloc(t->eval.plan));
+    for (int i = 0; i < t->n_phases; i++) FIG_TRY(fig_plan_alloc(t->phases[i].plan));
     FIG_TRY(fig__optimizer_new(t->ctx, t->params, &t->o, &t->opt));
     fig_params_grads(t->params, &n_flat);
     t->n_levels = tree_levels(t->o.grad_accum);
     t->levels = FIG_NEW_N(t->ctx, float *, (size_t)t->n_levels + 1);
     t->level_used = FIG_NEW_N(t->ctx, bool, (size_t)t->n_levels + 1);
-    t->inputs = FIG_NEW_N(t->ctx, int32_t, 2 * tokens);
-    if (!t->levels || !t->level_used || !t->inputs) return FIG_ERR_NOMEM;
-    t->targets = t->inputs + tokens;
+    if (!t->levels || !t->level_used) return FIG_ERR_NOMEM;
     for (int i = 0; i < t->n_levels; i++)
         if (!(t->levels[i] = FIG_NEW_N(t->ctx, float, n_flat))) return FIG_ERR_NOMEM;
-    if (writes_samples(t)) FIG_TRY(fig_generator_new(t->model, (size_t)t->o.sample_count, 0, &t->gen));
-    return FIG_OK;
+    return t->task->ready(t);
 }
 
 fig_status fig__trainer_ready(fig_trainer *t) {
@@ -151,25 +107,17 @@ fig_status fig__trainer_ready(fig_trainer *t) {
 void fig_trainer_free(fig_trainer *t) {
     if (!t) return;
     fig_context *ctx = t->ctx;
-    fig_generator_free(t->gen);
-    fig__network_free(&t->train);
-    fig__network_free(&t->eval);
+    if (t->task) t->task->free(t);
+    for (int i = 0; i < t->n_phases; i++) fig__phase_free(&t->phases[i]);
     fig__optimizer_free(t->opt);
     for (int i = 0; i < t->n_levels && t->levels; i++) fig__free(ctx, t->levels[i]);
     fig__free(ctx, t->levels);
     fig__free(ctx, t->level_used);
-    fig__free(ctx, t->inputs);
     if (t->log) fclose(t->log);
     fig__free(ctx, t);
 }
 
 /* --- the plan ---------------------------------------------------------------------------------------------------*/
-
-/* 6N + 12 L C T operations per token: two per weight forward, four backward, and attention's two products. */
-double fig__flops_per_token(const fig_trainer *t) {
-    double c = (double)fig_model_get_int(t->model, "n_embd"), layers = (double)fig_model_get_int(t->model, "n_layer");
-    return 6 * (double)fig_params_numel(t->params, false) + 12 * layers * c * (double)t->o.block_size;
-}
 
 static fig_status measure(fig_trainer *t, double seconds, double *per_iter) {
     double loss, norm, start = 0, now = 0;
@@ -177,7 +125,8 @@ static fig_status measure(fig_trainer *t, double seconds, double *per_iter) {
     int steps = -1; /* the first pays for cold memory and is not counted */
     FIG_TRY(fig__trainer_ready(t));
     for (; steps < 2 || now - start < seconds; steps++) {
-        FIG_TRY(fig__train_step(t, &loss, &norm));
+        FIG_TRY(t->task->read(t));
+        for (int phase = 0; phase < t->n_phases; phase++) FIG_TRY(fig__phase_gradient(t, phase, &loss, &norm));
         now = fig__now();
         if (steps < 0) start = now;
     }
@@ -193,13 +142,12 @@ fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_pl
         fig_param_info p = fig_params_at(t->params, i);
         if (p.trainable) n_flat += fig__round_up(p.numel, 16);
     }
-    double tokens = (double)(t->o.grad_accum * t->o.batch_size * t->o.block_size);
     *plan = (fig_train_plan){.n_params = fig_params_numel(t->params, false),
                              .params_bytes = fig_params_bytes(t->params),
                              .optimizer_bytes = fig__optimizer_bytes(t->ctx, t->params, &t->o),
                              .arena_bytes = arena,
-                             .flops_per_iter = fig__flops_per_token(t) * tokens};
-    plan->total_bytes = t->records + plan->params_bytes + plan->optimizer_bytes + networks + (uint64_t)(tokens * 8) +
+                             .flops_per_iter = t->task->flops(t)};
+    plan->total_bytes = t->records + plan->params_bytes + plan->optimizer_bytes + networks +
                         (uint64_t)tree_levels(t->o.grad_accum) * n_flat * sizeof(float);
     if (measure_seconds <= 0) return FIG_OK;
     FIG_TRY(measure(t, measure_seconds, &plan->seconds_per_iter));

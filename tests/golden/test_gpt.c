@@ -9,11 +9,18 @@
 
 #define TOLERANCE 1e-4
 
+typedef struct network { /* one recorded graph with what is fed and read */
+    fig_graph *g;
+    fig_plan *plan;
+    fig_lm_inputs in;
+    fig_tensor *targets, *count, *loss;
+} network;
+
 typedef struct golden {
     fig_context *ctx;
     fig_model *model;
     fig__weights *values, *weights; /* weights: for the names and shapes of theirs */
-    fig__network net;
+    network net;
     fig_tensor *logits;
     size_t steps, batch, time, vocab;
     int32_t *inputs, *targets; /* [steps, batch, time] */
@@ -118,7 +125,7 @@ static void take_ids(golden *g) {
 }
 
 static fig_status record(golden *g, bool gradients) {
-    fig__network *n = &g->net;
+    network *n = &g->net;
     fig_tensor *head;
     n->g = fig_model_graph(g->model, FIG_TRAIN, g->batch, g->time, &n->in);
     fig_tensor *x = fig_model_hidden(g->model, n->g, &n->in, &head);
@@ -145,7 +152,8 @@ static bool golden_open(golden *g, const char *name, bool gradients) {
 }
 
 static void golden_close(golden *g) {
-    fig__network_free(&g->net);
+    fig_plan_free(g->net.plan);
+    fig_graph_free(g->net.g);
     fig_model_free(g->model);
     fig__weights_close(g->weights);
     fig__weights_close(g->values);
@@ -155,7 +163,7 @@ static void golden_close(golden *g) {
 /* --- running -------------------------------------------------------------------------------------------------*/
 
 static float run(golden *g, size_t step) {
-    fig__network *n = &g->net;
+    network *n = &g->net;
     size_t tokens = g->batch * g->time;
     memcpy(fig_plan_data(n->plan, n->in.tokens), g->inputs + step * tokens, tokens * sizeof *g->inputs);
     memcpy(fig_plan_data(n->plan, n->targets), g->targets + step * tokens, tokens * sizeof *g->targets);

@@ -252,7 +252,8 @@ TEST(the_whole_gradient_is_clipped) {
 static fig_status step_once(session *s, double *loss, float **grads, size_t *n) {
     double norm;
     FIG_TRY(fig__trainer_ready(s->trainer));
-    FIG_TRY(fig__train_step(s->trainer, loss, &norm));
+    FIG_TRY(s->trainer->task->read(s->trainer));
+    FIG_TRY(fig__phase_gradient(s->trainer, 0, loss, &norm));
     const float *all = fig_params_grads(fig_model_params(s->model), n);
     *grads = malloc(*n * sizeof **grads);
     memcpy(*grads, all, *n * sizeof **grads);
@@ -299,12 +300,10 @@ TEST(the_gradient_tree_is_fixed) {
     j.o.batch_size = 2, j.o.grad_accum = 5;
     if (!EXPECT(session_open(&j, &s) == FIG_OK)) return;
     EXPECT_OK(s.ctx, step_once(&s, &loss, &whole, &n));
-    fig__network *net = &s.trainer->train;
-    size_t tokens = 2 * 16;
+    fig_plan *plan = s.trainer->phases[0].plan;
     for (size_t i = 0; i < 5; i++) { /* the batch is still there: run its parts once more */
-        memcpy(fig_plan_data(net->plan, net->in.tokens), s.trainer->inputs + i * tokens, tokens * sizeof(int32_t));
-        memcpy(fig_plan_data(net->plan, net->targets), s.trainer->targets + i * tokens, tokens * sizeof(int32_t));
-        EXPECT_OK(s.ctx, fig_plan_run(net->plan, &(fig_run_args){.seed = (uint64_t)j.o.seed, .sample0 = 2 * i}));
+        s.trainer->task->feed(s.trainer, 0, (int64_t)i);
+        EXPECT_OK(s.ctx, fig_plan_run(plan, &(fig_run_args){.seed = (uint64_t)j.o.seed, .sample0 = 2 * i}));
         part[i] = malloc(n * sizeof **part);
         memcpy(part[i], fig_params_grads(fig_model_params(s.model), &n), n * sizeof **part);
     }
@@ -419,7 +418,8 @@ TEST(resident_memory_is_as_planned) {
     EXPECT_OK(s.ctx, fig_trainer_plan(s.trainer, 0, &plan));
     EXPECT(plan.n_params > 10000000);
     EXPECT_OK(s.ctx, fig__trainer_ready(s.trainer));
-    EXPECT_OK(s.ctx, fig__train_step(s.trainer, &loss, &norm));
+    EXPECT_OK(s.ctx, s.trainer->task->read(s.trainer));
+    EXPECT_OK(s.ctx, fig__phase_gradient(s.trainer, 0, &loss, &norm));
     fig__optimizer_step(s.trainer->opt, 1, 1, 1);
     double took = (double)(resident() - before), said = (double)plan.total_bytes;
     if (!EXPECT(fabs(took - said) <= 0.1 * said + 64e6))
@@ -588,7 +588,7 @@ TEST(evaluation_covers_the_split_once) {
         j.o.eval_iters = 0, j.o.batch_size = 1 + 6 * i;
         if (!EXPECT(session_open(&j, &s) == FIG_OK)) return;
         EXPECT_OK(s.ctx, fig__trainer_ready(s.trainer));
-        EXPECT_OK(s.ctx, fig__evaluate(s.trainer, &loss[i], &bpb[i]));
+        EXPECT_OK(s.ctx, s.trainer->task->evaluate(s.trainer, &loss[i], &bpb[i]));
         session_close(&s);
     }
     EXPECT(loss[0] > 3 && loss[0] == loss[1] && loss[0] == loss[2]); /* bit for bit: a row is a row in any batch */
