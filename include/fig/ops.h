@@ -118,6 +118,23 @@ fig_tensor *fig_conv2d_transpose_op(fig_graph *g, fig_tensor *y, fig_tensor *wei
 fig_tensor *fig_conv1d_transpose_op(fig_graph *g, fig_tensor *y, fig_tensor *weight, fig_tensor *bias,
                                     const fig_conv_options *options);
 
+/* --- resampling along one axis ----------------------------------------------------------------------------------*/
+#define FIG_MAX_TAPS 32
+/* upfirdn: up - 1 zeros behind each element, `before` and `after` zeros at the ends (negative: elements cut off), the
+ * taps slide over that, and every down-th result is kept. */
+typedef struct fig_fir {
+    size_t up, down, n_taps;
+    int64_t before, after;
+    double taps[FIG_MAX_TAPS];
+} fig_fir;
+fig_tensor *fig_resample_fir(fig_graph *g, fig_tensor *x, int axis, const fig_fir *fir);
+/* n elements, each the mean of its share of the axis, shares overlapping where n does not divide it: adaptive average
+ * pooling. */
+fig_tensor *fig_adaptive_mean(fig_graph *g, fig_tensor *x, int axis, size_t n);
+/* To n elements, with a filter as wide as the step where it is longer than 1 (antialiasing), as Pillow resizes. */
+typedef enum fig_resize_kind { FIG_RESIZE_LINEAR, FIG_RESIZE_CUBIC, FIG_RESIZE_LANCZOS } fig_resize_kind;
+fig_tensor *fig_resize(fig_graph *g, fig_tensor *x, int axis, size_t n, fig_resize_kind kind);
+
 /* --- norms over the last axis -----------------------------------------------------------------------------------
  * gain and bias [c], fp32, may be NULL. */
 fig_tensor *fig_layer_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, double eps);

@@ -135,6 +135,32 @@ static void check_accumulate(void) {
         }
 }
 
+/* Each product and each sum rounds once; weights are rounded to float first. */
+static void check_blend(void) {
+    for (size_t s = 0; s < FIG_COUNT(sizes); s++)
+        for (size_t n_rows = 0; n_rows < 6; n_rows++)
+            for (int t = 0; t < 4; t++) {
+                size_t n = sizes[s];
+                fig_dtype yt = float_types[t >> 1];
+                array x[5], y = array_new(yt, n, shifts[n_rows % 3]), want = array_new(FIG_F64, n, 0);
+                const void *rows[5];
+                double weights[5];
+                for (size_t i = 0; i < n_rows; i++) {
+                    x[i] = array_random(float_types[t & 1], n, shifts[(s + i) % 3], TAME);
+                    rows[i] = x[i].p, weights[i] = random_normal();
+                }
+                now_.t->blend(n_rows, n, y.p, yt, rows, float_types[t & 1], weights);
+                figk_oracle()->blend(n_rows, n, want.p, FIG_F64, rows, float_types[t & 1], weights);
+                for (size_t j = 0; j < n; j++) {
+                    double size = 0;
+                    for (size_t i = 0; i < n_rows; i++) size += fabs(weights[i] * array_get(&x[i], j));
+                    expect_near(yt, array_get(&y, j), array_get(&want, j), (double)(n_rows + 2) * U * size, j);
+                }
+                for (size_t i = 0; i < n_rows; i++) array_free(&x[i]);
+                array_free(&y), array_free(&want);
+            }
+}
+
 /* Products of floats are exact in double; only the n additions round. */
 static void check_dot(void) {
     for (size_t s = 0; s < FIG_COUNT(sizes); s++)

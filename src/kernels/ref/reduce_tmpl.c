@@ -25,6 +25,15 @@ void REF(accumulate)(size_t n, void *y, const void *x, fig_dtype xt) {
     for (size_t i = 0; i < n; i++) ((real *)y)[i] += ref_get(x, xt, i);
 }
 
+void REF(blend)(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *const *rows, fig_dtype xt,
+                const double *weights) {
+    for (size_t j = 0; j < inner; j++) {
+        real sum = 0;
+        for (size_t i = 0; i < n_rows; i++) sum += R(weights[i]) * ref_get(rows[i], xt, j);
+        ref_set(y, yt, j, sum);
+    }
+}
+
 double REF(sumsq)(size_t n, const void *x, fig_dtype xt) { return REF(dot)(n, x, xt, x, xt); }
 
 double REF(dot)(size_t n, const void *x, fig_dtype xt, const void *y, fig_dtype yt) {
@@ -37,6 +46,7 @@ void REF(fill_reduce)(figk_table *t) {
     t->sum = REF(sum);
     t->maximum = REF(maximum);
     t->accumulate = REF(accumulate);
+    t->blend = REF(blend);
     t->sumsq = REF(sumsq);
     t->dot = REF(dot);
 }

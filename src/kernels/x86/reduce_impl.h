@@ -75,6 +75,20 @@ void ISA(accumulate)(size_t n, void *y, const void *x, fig_dtype xt) {
     else figk_accumulate__ref_f32(n, y, x, xt);
 }
 
+V_FN void blend_rows(size_t n_rows, size_t inner, void *y, const void *const *rows, const double *weights,
+                     fig_dtype yt, fig_dtype xt) {
+    LANES(inner, j, k, {
+        vf sum = v_zero();
+        for (size_t i = 0; i < n_rows; i++) sum = v_fma(v_set1((float)weights[i]), get(rows[i], xt, j, k), sum);
+        put(y, yt, j, k, sum);
+    });
+}
+void ISA(blend)(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *const *rows, fig_dtype xt,
+                const double *weights) {
+    if (is_vector_type(xt) && is_vector_type(yt)) PICK2(yt, xt, blend_rows, n_rows, inner, y, rows, weights);
+    else figk_blend__ref_f32(n_rows, inner, y, yt, rows, xt, weights);
+}
+
 /* --- sums in double -----------------------------------------------------------------------------------------------
  * Products of floats are exact in double, so only additions round. */
 #if VL == 16
@@ -132,6 +146,7 @@ void ISA_FILL(reduce)(figk_table *t) {
     t->sum = ISA(sum);
     t->maximum = ISA(maximum);
     t->accumulate = ISA(accumulate);
+    t->blend = ISA(blend);
     t->sumsq = ISA(sumsq);
     t->dot = ISA(dot);
 }
