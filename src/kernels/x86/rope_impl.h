@@ -16,20 +16,15 @@ V_FN void rotate_halves(size_t half, float sign, const float *cos, const float *
     });
 }
 
-/* Pairs (2i, 2i + 1) side by side in a vector: x * (c, c) + swapped x * (-s, s). The last pairs go through a buffer. */
+/* Pairs (2i, 2i + 1) side by side in a vector: x * (c, c) + swapped x * (-s, s). */
 V_FN void rotate_pairs(size_t half, float sign, const float *cos, const float *sin, void *y, size_t to, const void *x,
                        size_t from, fig_dtype type) {
     const vf signs = v_sel(v_ieq(v_iand(v_iota(), v_iset1(1)), v_iset1(0)), v_set1(-sign), v_set1(sign));
     for (size_t i = 0; i < half; i += VL / 2) {
         size_t pairs = FIG_MIN(half - i, (size_t)VL / 2);
-        float angle[2][VL / 2] = {{0}};
-        const float *c = cos + i, *s = sin + i;
-        if (pairs < VL / 2) {
-            c = memcpy(angle[0], c, pairs * sizeof *c);
-            s = memcpy(angle[1], s, pairs * sizeof *s);
-        }
         vf v = v_get_n(x, type, from + 2 * i, 2 * pairs);
-        vf rotated = v_fma(v_swap_pairs(v), v_mul(signs, v_load_twice(s)), v_mul(v, v_load_twice(c)));
+        vf c = v_load_twice(cos + i, pairs), s = v_load_twice(sin + i, pairs);
+        vf rotated = v_fma(v_swap_pairs(v), v_mul(signs, s), v_mul(v, c));
         v_put_n(y, type, to + 2 * i, rotated, 2 * pairs);
     }
 }

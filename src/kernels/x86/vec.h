@@ -83,9 +83,9 @@ V_FN void v_store_u16_n(uint16_t *p, vi a, size_t n) {
 V_FN vi v_load_u8(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)); }
 
 V_FN vf v_swap_pairs(vf a) { return _mm512_permute_ps(a, 0xb1); } /* lanes 2i and 2i+1 change places */
-V_FN vf v_load_twice(const float *p) {                            /* p[0] p[0] p[1] p[1] ..., VL / 2 floats */
+V_FN vf v_load_twice(const float *p, size_t n) {                  /* p[0] p[0] p[1] p[1] ..., n <= VL / 2 floats */
     const __m512i lanes = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-    return _mm512_permutexvar_ps(lanes, _mm512_castps256_ps512(_mm256_loadu_ps(p)));
+    return _mm512_permutexvar_ps(lanes, _mm512_castps256_ps512(_mm256_maskz_loadu_ps((__mmask8)((1u << n) - 1), p)));
 }
 V_FN vi v_iota(void) { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
 
@@ -170,9 +170,10 @@ V_FN void v_store_u16_n(uint16_t *p, vi a, size_t n) {
 V_FN vi v_load_u8(const uint8_t *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)); }
 
 V_FN vf v_swap_pairs(vf a) { return _mm256_permute_ps(a, 0xb1); }
-V_FN vf v_load_twice(const float *p) {
+V_FN vf v_load_twice(const float *p, size_t n) {
     const __m256i lanes = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
-    return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), lanes);
+    __m128i inside = _mm_cmpgt_epi32(_mm_set1_epi32((int)n), _mm_setr_epi32(0, 1, 2, 3));
+    return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_maskload_ps(p, inside)), lanes);
 }
 V_FN vi v_iota(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
 
