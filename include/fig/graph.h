@@ -104,6 +104,7 @@ typedef struct fig_run_args {
     uint64_t seed, step; /* key of randomness */
     uint64_t sample0;    /* global index of the first sample (axis 0) of this run */
     fig_kv *kv;          /* for FIG_PREFILL and FIG_DECODE */
+    bool dry;            /* state (fig_state_update) stays as it is: to measure, or to look for an error */
 } fig_run_args;
 fig_status fig_plan_run(fig_plan *plan, const fig_run_args *args); /* args may be NULL: all zero */
 /* Debugging: a run ends with FIG_ERR_NONFINITE at the first op whose result is not finite, and names it. */

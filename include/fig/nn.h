@@ -20,6 +20,24 @@ fig_tensor *fig_embed(fig_graph *g, const char *name, fig_tensor *index, size_t 
 fig_tensor *fig_layer_norm(fig_graph *g, const char *name, fig_tensor *x, int bias, double eps);
 fig_tensor *fig_rms_norm(fig_graph *g, const char *name, fig_tensor *x, double eps);
 
+/* --- pictures, channels last ------------------------------------------------------------------------------------*/
+typedef struct fig_conv_layer {
+    size_t kernel[2];
+    fig_conv_options options;
+    bool no_bias;
+    double std; /* of the first weights */
+} fig_conv_layer;
+/* x [n, h, w, c] -> [n, oh, ow, out]. Weight [kh, kw, c / groups, out]; bias zeros. */
+fig_tensor *fig_conv2d(fig_graph *g, const char *name, fig_tensor *x, size_t out, const fig_conv_layer *layer);
+/* The transpose: weight [kh, kw, out / groups, c]. */
+fig_tensor *fig_conv2d_transpose(fig_graph *g, const char *name, fig_tensor *x, size_t out,
+                                 const fig_conv_layer *layer);
+/* Over the pixels and the channels of each group of one picture (Wu and He 2018). Gain ones, bias zeros. */
+fig_tensor *fig_group_norm(fig_graph *g, const char *name, fig_tensor *x, size_t groups, double eps);
+/* Over all pixels of the batch, per channel (Ioffe and Szegedy 2015); outside training with the running mean and
+ * (unbiased) variance, which each training run moves towards its own by momentum (PyTorch's 0.1). */
+fig_tensor *fig_batch_norm(fig_graph *g, const char *name, fig_tensor *x, double momentum, double eps);
+
 #ifdef __cplusplus
 }
 #endif

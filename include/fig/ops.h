@@ -135,6 +135,18 @@ fig_tensor *fig_adaptive_mean(fig_graph *g, fig_tensor *x, int axis, size_t n);
 typedef enum fig_resize_kind { FIG_RESIZE_LINEAR, FIG_RESIZE_CUBIC, FIG_RESIZE_LANCZOS } fig_resize_kind;
 fig_tensor *fig_resize(fig_graph *g, fig_tensor *x, int axis, size_t n, fig_resize_kind kind);
 
+/* --- pixels and channels ----------------------------------------------------------------------------------------
+ * [n, h, w, r*r*c] to [n, h*r, w*r, c], channel (i*r + j)*c + k becoming channel k of pixel (i, j) of its square; and
+ * back. */
+fig_tensor *fig_pixel_shuffle(fig_graph *g, fig_tensor *x, size_t r);
+fig_tensor *fig_pixel_unshuffle(fig_graph *g, fig_tensor *x, size_t r);
+/* The largest of each k x k square of [n, h, w, c]; k divides h and w. */
+fig_tensor *fig_max_pool2d(fig_graph *g, fig_tensor *x, size_t k);
+
+/* --- state ------------------------------------------------------------------------------------------------------
+ * state += rate * (value - state) in every run of the graph, after everything else may have read it. */
+void fig_state_update(fig_graph *g, fig_tensor *state, fig_tensor *value, double rate);
+
 /* --- norms over the last axis -----------------------------------------------------------------------------------
  * gain and bias [c], fp32, may be NULL. */
 fig_tensor *fig_layer_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, double eps);

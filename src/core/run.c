@@ -139,7 +139,7 @@ static bool is_finite(const fig_tensor *t) {
 static fig_status check_finite(const fig_plan *p, const fig__step *step) {
     for (size_t i = 0; i < step->n_nodes; i++) {
         const fig_node *n = step->nodes[i];
-        FIG_CHECK(p->ctx, is_finite(n->out[0]), FIG_ERR_NONFINITE, "%s%s%s gives numbers that are not finite", n->path,
+        FIG_CHECK(p->ctx, !n->n_out || is_finite(n->out[0]), FIG_ERR_NONFINITE, "%s%s%s gives numbers that are not finite", n->path,
                   *n->path ? ": " : "", n->op->name);
     }
     return FIG_OK;
@@ -158,6 +158,7 @@ fig_status fig_plan_run(fig_plan *p, const fig_run_args *args) {
                   .kv = args->kv};
     if (p->options.no_reuse) poison(p, 0, true);
     for (uint32_t s = 0; s < p->steps.n; s++) {
+        if (args->dry && p->steps.data[s].nodes[0]->op->flags & FIG_OP_EFFECT) continue;
         run_step(p, &p->steps.data[s], &x);
         if (p->checking) FIG_TRY(check_finite(p, &p->steps.data[s]));
         if (p->options.no_reuse) poison(p, s, false);

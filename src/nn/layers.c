@@ -1,6 +1,6 @@
 /* nn/layers.c: parameters and ops put together. */
 #include <fig/nn.h>
-#include "core/core.h"
+#include "ops/ops.h"
 
 fig_tensor *fig_linear(fig_graph *g, const char *name, fig_tensor *x, size_t out, int bias, double std) {
     if (!x) return NULL;
@@ -36,6 +36,87 @@ fig_tensor *fig_rms_norm(fig_graph *g, const char *name, fig_tensor *x, double e
     size_t c = fig_dim(x, -1);
     fig_enter(g, "%s", name);
     fig_tensor *y = fig_rms_norm_op(g, x, fig_param(g, "weight", (fig_init){FIG_INIT_ONES, 0}, 1, &c), eps);
+    fig_leave(g);
+    return y;
+}
+
+/* --- pictures ---------------------------------------------------------------------------------------------------*/
+
+/* Window and groups give the shape; PyTorch's names. */
+static fig_tensor *conv_weight(fig_graph *g, fig_tensor *x, size_t out, const fig_conv_layer *l, bool transposed) {
+    size_t c = fig_dim(x, -1), groups = l->options.groups ? l->options.groups : 1;
+    size_t shape[4] = {l->kernel[0], l->kernel[1], (transposed ? out : c) / groups, transposed ? c : out};
+    return fig_param(g, "weight", (fig_init){FIG_INIT_NORMAL, l->std}, 4, shape);
+}
+
+fig_tensor *fig_conv2d(fig_graph *g, const char *name, fig_tensor *x, size_t out, const fig_conv_layer *l) {
+    if (!x) return NULL;
+    fig_enter(g, "%s", name);
+    fig_tensor *b = l->no_bias ? NULL : fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &out);
+    fig_tensor *y = fig_conv2d_op(g, x, conv_weight(g, x, out, l, false), b, &l->options);
+    fig_leave(g);
+    return y;
+}
+
+fig_tensor *fig_conv2d_transpose(fig_graph *g, const char *name, fig_tensor *x, size_t out, const fig_conv_layer *l) {
+    if (!x) return NULL;
+    fig_enter(g, "%s", name);
+    fig_tensor *b = l->no_bias ? NULL : fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &out);
+    fig_tensor *y = fig_conv2d_transpose_op(g, x, conv_weight(g, x, out, l, true), b, &l->options);
+    fig_leave(g);
+    return y;
+}
+
+/* (x - mean) / sqrt(var + eps) * gain + bias, broadcast; one chain. */
+static fig_tensor *normalised(fig_graph *g, fig_tensor *centred, fig_tensor *var, double eps, fig_tensor *gain,
+                              fig_tensor *bias) {
+    fig_tensor *y = fig_mul(g, centred, fig_rsqrt(g, fig_add_scalar(g, var, eps)));
+    return fig_add(g, fig_mul(g, y, gain), bias);
+}
+
+static fig_tensor *mean_of(fig_graph *g, fig_tensor *x) { return fig_mean(g, fig_mean(g, x, 1), 3); }
+
+fig_tensor *fig_group_norm(fig_graph *g, const char *name, fig_tensor *x, size_t groups, double eps) {
+    if (!x) return NULL;
+    size_t c = fig_dim(x, -1);
+    int64_t of_group = groups && c % groups == 0 ? (int64_t)(c / groups) : 0;
+    if (!of_group) {
+        fig_graph_fail(g, FIG_ERR_SHAPE, "%s: %zu channels do not divide into %zu groups", name, c, groups);
+        return NULL;
+    }
+    fig_enter(g, "%s", name);
+    fig_tensor *gain = fig_param(g, "weight", (fig_init){FIG_INIT_ONES, 0}, 1, &c),
+               *bias = fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &c);
+    int64_t split[4] = {0, -1, (int64_t)groups, of_group}, row[2] = {(int64_t)groups, of_group};
+    fig_tensor *v = fig_reshape(g, x, 4, split), *centred = fig_sub(g, v, mean_of(g, v));
+    fig_tensor *y = normalised(g, centred, mean_of(g, fig_square(g, centred)), eps, fig_reshape(g, gain, 2, row),
+                               fig_reshape(g, bias, 2, row));
+    y = fig__reshape_like(g, y, x);
+    fig_leave(g);
+    return y;
+}
+
+fig_tensor *fig_batch_norm(fig_graph *g, const char *name, fig_tensor *x, double momentum, double eps) {
+    if (!x) return NULL;
+    size_t c = fig_dim(x, -1), rows = fig_numel(x) / c;
+    fig_enter(g, "%s", name);
+    fig_tensor *gain = fig_param(g, "weight", (fig_init){FIG_INIT_ONES, 0}, 1, &c),
+               *bias = fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &c),
+               *mean = fig_state(g, "running_mean", (fig_init){FIG_INIT_ZEROS, 0}, 1, &c),
+               *var = fig_state(g, "running_var", (fig_init){FIG_INIT_ONES, 0}, 1, &c);
+    fig_tensor *v = fig__rows(g, x), *of_batch = NULL, *centred = NULL, *spread = NULL;
+    if (fig_graph_mode(g) == FIG_TRAIN) {
+        of_batch = fig_mean(g, v, 0);
+        centred = fig_sub(g, v, of_batch);
+        spread = fig_mean(g, fig_square(g, centred), 0);
+        fig_state_update(g, mean, fig_stop_gradient(g, of_batch), momentum);
+        double unbiased = rows > 1 ? (double)rows / (double)(rows - 1) : 1;
+        fig_state_update(g, var, fig_scale(g, fig_stop_gradient(g, spread), unbiased), momentum);
+    } else {
+        centred = fig_sub(g, v, mean);
+        spread = var;
+    }
+    fig_tensor *y = fig__reshape_like(g, normalised(g, centred, spread, eps, gain, bias), x);
     fig_leave(g);
     return y;
 }

@@ -47,7 +47,8 @@ static fig_status micro_batch(fig_trainer *t, int phase, int64_t i, double *loss
     t->task->feed(t, phase, i);
     fig_run_args args = {.seed = (uint64_t)t->o.seed,
                          .step = (uint64_t)t->p.iter,
-                         .sample0 = (uint64_t)(t->p.iter * t->o.grad_accum + i) * (uint64_t)t->o.batch_size};
+                         .sample0 = (uint64_t)(t->p.iter * t->o.grad_accum + i) * (uint64_t)t->o.batch_size,
+                         .dry = t->dry};
     FIG_TRY(fig_plan_run(p->plan, &args));
     *loss += (double)*(const float *)fig_plan_data(p->plan, p->loss);
     return FIG_OK;
@@ -72,7 +73,9 @@ static fig_status give_up(fig_trainer *t, int phase) {
     char where[512] = "a sum of gradients";
     double loss, norm;
     fig_plan_check(t->phases[phase].plan, true);
+    t->dry = true;
     if (fig__phase_gradient(t, phase, &loss, &norm)) snprintf(where, sizeof where, "%s", fig_error(t->ctx));
+    t->dry = false;
     fig_plan_check(t->phases[phase].plan, false);
     return FIG_FAIL(t->ctx, FIG_ERR_NONFINITE,
                     "the gradient was not finite %d times in a row at step %lld (%s); lower --learning_rate or try "

@@ -119,20 +119,27 @@ void fig_trainer_free(fig_trainer *t) {
 
 /* --- the plan ---------------------------------------------------------------------------------------------------*/
 
-static fig_status measure(fig_trainer *t, double seconds, double *per_iter) {
+static fig_status run_dry(fig_trainer *t, double seconds, double *per_iter) {
     double loss, norm, start = 0, now = 0;
-    fig__progress keep = t->p;
     int steps = -1; /* the first pays for cold memory and is not counted */
-    FIG_TRY(fig__trainer_ready(t));
     for (; steps < 2 || now - start < seconds; steps++) {
         FIG_TRY(t->task->read(t));
         for (int phase = 0; phase < t->n_phases; phase++) FIG_TRY(fig__phase_gradient(t, phase, &loss, &norm));
         now = fig__now();
         if (steps < 0) start = now;
     }
-    t->p = keep;
     *per_iter = (now - start) / steps;
     return FIG_OK;
+}
+
+static fig_status measure(fig_trainer *t, double seconds, double *per_iter) {
+    fig__progress keep = t->p;
+    FIG_TRY(fig__trainer_ready(t));
+    t->dry = true;
+    fig_status status = run_dry(t, seconds, per_iter);
+    t->dry = false;
+    t->p = keep;
+    return status;
 }
 
 fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_plan *plan) {
