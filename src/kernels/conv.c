@@ -5,6 +5,9 @@
  *     x (transpose)   stride 1: patches of y times w turned by 180 degrees
  *                     else: y times w transposed gives every pixel's window, and windows are added where they overlap
  *
+ * Where every channel has a group of its own (depthwise) there is nothing to multiply as matrices: each pixel is a
+ * weighted sum of the pixels in its window, lane by lane.
+ *
  * Patches are read where a tile of the product needs them, so no whole matrix of them exists. Windows exist for as many
  * pictures at a time as fit into WINDOW_BYTES. Each sum has one order, fixed by the sizes. */
 #include "kernels/kernels.h"
@@ -236,6 +239,89 @@ static void transpose_strided(fig_context *fig, const figk_conv *c) {
     }
 }
 
+/* --- depthwise --------------------------------------------------------------------------------------------------
+ * w is [taps, c]. One tile is a row of pixels; for the weights, one picture, whose sums are then added in order. */
+static bool is_depthwise(const figk_conv *c) { return c->groups > 1 && c->groups == c->c && c->c == c->o; }
+
+typedef struct depthwise {
+    const figk_conv *c;
+    const figk_table *k;
+    fig_context *fig;
+    fig_dtype real;
+    bool back; /* x from y */
+} depthwise;
+
+static const char *pixel(const void *base, fig_dtype type, size_t at, size_t c) {
+    return (const char *)base + at * c * fig_dtype_size(type);
+}
+
+/* The pixel under tap `tap` of the pixel at `at`; -1: none. */
+static ptrdiff_t under(size_t at, size_t tap, ptrdiff_t pad, size_t stride, size_t dilation, size_t n) {
+    ptrdiff_t i = (ptrdiff_t)(at * stride + tap * dilation) - pad;
+    return i < (ptrdiff_t)n ? FIG_MAX(i, -1) : -1;
+}
+
+static void depthwise_row(void *arg, size_t i, int thread) {
+    const depthwise *d = arg;
+    const figk_conv *c = d->c;
+    size_t to_h = d->back ? c->h : c->oh, to_w = d->back ? c->w : c->ow, from_h = d->back ? c->oh : c->h,
+           from_w = d->back ? c->ow : c->w, n = i / to_h, y = i % to_h;
+    const void *from = d->back ? c->y : c->x;
+    fig_dtype from_type = d->back ? c->yt : c->xt, to_type = d->back ? c->xt : c->yt;
+    ptrdiff_t (*other)(size_t, size_t, ptrdiff_t, size_t, size_t, size_t) = d->back ? source : under;
+    const void **rows = fig__scratch(d->fig, thread, 2 * taps(c) * sizeof *rows), **weights = rows + taps(c);
+    for (size_t x = 0; x < to_w; x++) {
+        size_t n_rows = 0;
+        for (size_t tap = 0; tap < taps(c); tap++) {
+            ptrdiff_t fy = other(y, tap / c->kw, c->pad[0], c->stride[0], c->dilation[0], from_h);
+            ptrdiff_t fx = other(x, tap % c->kw, c->pad[1], c->stride[1], c->dilation[1], from_w);
+            if (fy < 0 || fx < 0) continue;
+            rows[n_rows] = pixel(from, from_type, (n * from_h + (size_t)fy) * from_w + (size_t)fx, c->c);
+            weights[n_rows++] = pixel(c->weight, c->wt, tap, c->c);
+        }
+        char *to = (char *)pixel(d->back ? c->x : c->y, to_type, (n * to_h + y) * to_w + x, c->c);
+        d->k->weigh(n_rows, c->c, to, to_type, rows, from_type, weights, c->wt, c->bias);
+    }
+}
+
+/* Pixels of y in one row whose tap falls inside of x: first .. last-1. */
+static void inside(const figk_conv *c, size_t tap_x, size_t *first, size_t *last) {
+    *first = 0, *last = c->ow;
+    while (*first < *last && under(*first, tap_x, c->pad[1], c->stride[1], c->dilation[1], c->w) < 0) ++*first;
+    while (*last > *first && under(*last - 1, tap_x, c->pad[1], c->stride[1], c->dilation[1], c->w) < 0) --*last;
+}
+
+static void depthwise_picture(void *arg, size_t n, int thread) {
+    (void)thread;
+    const depthwise *d = arg;
+    const figk_conv *c = d->c;
+    size_t size = fig_dtype_size(d->real), first, last;
+    char *sums = (char *)c->workspace + n * taps(c) * c->c * size;
+    memset(sums, 0, taps(c) * c->c * size);
+    for (size_t tap = 0; tap < taps(c); tap++) {
+        inside(c, tap % c->kw, &first, &last);
+        size_t x0 = first * c->stride[1] + tap % c->kw * c->dilation[1] - (size_t)c->pad[1];
+        for (size_t oy = 0; oy < c->oh && last > first; oy++) {
+            ptrdiff_t iy = under(oy, tap / c->kw, c->pad[0], c->stride[0], c->dilation[0], c->h);
+            if (iy < 0) continue;
+            d->k->weigh_sum(last - first, c->c, sums + tap * c->c * size,
+                            pixel(c->x, c->xt, (n * c->h + (size_t)iy) * c->w + x0, c->c), c->xt, c->stride[1] * c->c,
+                            pixel(c->y, c->yt, (n * c->oh + oy) * c->ow + first, c->c), c->yt, c->c);
+        }
+    }
+}
+
+static void run_depthwise(fig_context *fig, figk_conv_what what, const figk_conv *c) {
+    fig_dtype real = real_of(c);
+    depthwise d = {c, real == FIG_F64 ? figk_oracle() : figk(fig), fig, real, what == FIGK_CONV_TRANSPOSE};
+    if (what != FIGK_CONV_WEIGHTS) {
+        fig__parallel(fig, c->n * (d.back ? c->h : c->oh), depthwise_row, &d);
+        return;
+    }
+    fig__parallel(fig, c->n, depthwise_picture, &d);
+    d.k->sum(c->n, taps(c) * c->c, c->weight, c->workspace, real, taps(c) * c->c, false);
+}
+
 /* --- the interface ----------------------------------------------------------------------------------------------*/
 
 static figk_gemm product_of(figk_conv_what what, const figk_conv *c, figk_conv *t, figk_patches *p) {
@@ -248,6 +334,10 @@ static figk_gemm product_of(figk_conv_what what, const figk_conv *c, figk_conv *
 void figk_conv_run(fig_context *fig, figk_conv_what what, const figk_conv *c) {
     figk_conv t;
     figk_patches p;
+    if (is_depthwise(c)) {
+        run_depthwise(fig, what, c);
+        return;
+    }
     if (what == FIGK_CONV_TRANSPOSE) {
         (is_dense(c) ? transpose_dense : transpose_strided)(fig, c);
         return;
@@ -259,6 +349,7 @@ void figk_conv_run(fig_context *fig, figk_conv_what what, const figk_conv *c) {
 size_t figk_conv_scratch(const fig_context *fig, figk_conv_what what, const figk_conv *c) {
     figk_conv t;
     figk_patches p;
+    if (is_depthwise(c)) return 2 * taps(c) * sizeof(void *);
     figk_gemm g = product_of(what, c, &t, &p);
     return FIG_MAX(figk_gemm_scratch(fig, &g), c->c * fig_dtype_size(real_of(c)));
 }
@@ -267,6 +358,7 @@ size_t figk_conv_scratch(const fig_context *fig, figk_conv_what what, const figk
 size_t figk_conv_workspace(const fig_context *fig, figk_conv_what what, const figk_conv *c) {
     figk_conv t;
     figk_patches p;
+    if (is_depthwise(c)) return what == FIGK_CONV_WEIGHTS ? c->n * taps(c) * c->c * fig_dtype_size(real_of(c)) : 0;
     figk_gemm g = product_of(what, c, &t, &p);
     size_t own = 0;
     if (what == FIGK_CONV_TRANSPOSE)

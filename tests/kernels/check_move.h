@@ -161,6 +161,52 @@ static void check_blend(void) {
             }
 }
 
+static void check_weigh(void) {
+    for (size_t s = 0; s < FIG_COUNT(sizes); s++)
+        for (size_t n_rows = 0; n_rows < 5; n_rows++)
+            for (int t = 0; t < 8; t++) {
+                size_t n = sizes[s];
+                fig_dtype xt = float_types[t & 1], wt = float_types[t >> 1 & 1], yt = float_types[t >> 2];
+                array x[4], w[4], y = array_new(yt, n, shifts[n_rows % 3]), want = array_new(FIG_F64, n, 0);
+                array start = array_random(FIG_F32, n, shifts[s % 3], TAME), wide = array_copy(&start, FIG_F64, 0);
+                const void *rows[4], *weights[4], *from = t % 3 ? start.p : NULL;
+                for (size_t i = 0; i < n_rows; i++) {
+                    x[i] = array_random(xt, n, shifts[(s + i) % 3], TAME), rows[i] = x[i].p;
+                    w[i] = array_random(wt, n, shifts[(s + i + 1) % 3], TAME), weights[i] = w[i].p;
+                }
+                now_.t->weigh(n_rows, n, y.p, yt, rows, xt, weights, wt, from);
+                figk_oracle()->weigh(n_rows, n, want.p, FIG_F64, rows, xt, weights, wt, from ? wide.p : NULL);
+                for (size_t j = 0; j < n; j++) {
+                    double size = from ? fabs(array_get(&start, j)) : 0;
+                    for (size_t i = 0; i < n_rows; i++) size += fabs(array_get(&x[i], j) * array_get(&w[i], j));
+                    expect_near(yt, array_get(&y, j), array_get(&want, j), (double)(n_rows + 1) * U * size, j);
+                }
+                for (size_t i = 0; i < n_rows; i++) array_free(&x[i]), array_free(&w[i]);
+                array_free(&y), array_free(&want), array_free(&start), array_free(&wide);
+            }
+}
+static void check_weigh_sum(void) {
+    for (size_t s = 0; s < FIG_COUNT(sizes); s++)
+        for (size_t n = 0; n < 6; n++)
+            for (int t = 0; t < 4; t++) {
+                size_t inner = sizes[s], a_stride = inner + (n % 2 ? 3 : 0), b_stride = inner + (n % 3 ? 0 : 5);
+                fig_dtype at = float_types[t & 1], bt = float_types[t >> 1];
+                array a = array_random(at, n ? (n - 1) * a_stride + inner : 0, shifts[s % 3], TAME);
+                array b = array_random(bt, n ? (n - 1) * b_stride + inner : 0, shifts[n % 3], TAME);
+                array y = array_random(FIG_F32, inner, shifts[t % 3], TAME), want = array_copy(&y, FIG_F64, 0);
+                array start = array_copy(&y, FIG_F64, 0);
+                now_.t->weigh_sum(n, inner, y.p, a.p, at, a_stride, b.p, bt, b_stride);
+                figk_oracle()->weigh_sum(n, inner, want.p, a.p, at, a_stride, b.p, bt, b_stride);
+                for (size_t j = 0; j < inner; j++) {
+                    double size = fabs(array_get(&start, j));
+                    for (size_t i = 0; i < n; i++)
+                        size += fabs(array_get(&a, i * a_stride + j) * array_get(&b, i * b_stride + j));
+                    expect_near(FIG_F32, array_get(&y, j), array_get(&want, j), (double)(n + 1) * U * size, j);
+                }
+                array_free(&a), array_free(&b), array_free(&y), array_free(&want), array_free(&start);
+            }
+}
+
 /* Products of floats are exact in double; only the n additions round. */
 static void check_dot(void) {
     for (size_t s = 0; s < FIG_COUNT(sizes); s++)

@@ -45,6 +45,7 @@ static figk_conv random_conv(void) {
         c = (figk_conv){
             .n = PICK(1, 2, 5), .h = PICK(1, 4, 7, 9), .w = PICK(1, 3, 8, 13), .groups = PICK(1, 1, 1, 2, 4)};
         c.c = c.groups * PICK(1, 3, 8, 17), c.o = c.groups * PICK(1, 2, 16, 33);
+        if (random_u32() % 4 == 0) c.c = c.o = c.groups = PICK(2, 5, 16, 37); /* depthwise */
         c.kh = PICK(1, 1, 2, 3, 4), c.kw = PICK(1, 2, 3, 5);
         c.stride[0] = PICK(1, 1, 2, 3), c.stride[1] = PICK(1, 1, 2);
         c.dilation[0] = PICK(1, 1, 2), c.dilation[1] = PICK(1, 1, 3);

@@ -34,6 +34,22 @@ void REF(blend)(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *
     }
 }
 
+void REF(weigh)(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *const *rows, fig_dtype xt,
+                const void *const *weights, fig_dtype wt, const void *start) {
+    for (size_t j = 0; j < inner; j++) {
+        real sum = start ? ((const real *)start)[j] : 0;
+        for (size_t i = 0; i < n_rows; i++) sum += ref_get(rows[i], xt, j) * ref_get(weights[i], wt, j);
+        ref_set(y, yt, j, sum);
+    }
+}
+
+void REF(weigh_sum)(size_t n, size_t inner, void *acc, const void *a, fig_dtype at, size_t a_stride, const void *b,
+                    fig_dtype bt, size_t b_stride) {
+    real *sum = acc;
+    for (size_t j = 0; j < inner; j++)
+        for (size_t i = 0; i < n; i++) sum[j] += ref_get(a, at, i * a_stride + j) * ref_get(b, bt, i * b_stride + j);
+}
+
 double REF(sumsq)(size_t n, const void *x, fig_dtype xt) { return REF(dot)(n, x, xt, x, xt); }
 
 double REF(dot)(size_t n, const void *x, fig_dtype xt, const void *y, fig_dtype yt) {
@@ -47,6 +63,8 @@ void REF(fill_reduce)(figk_table *t) {
     t->maximum = REF(maximum);
     t->accumulate = REF(accumulate);
     t->blend = REF(blend);
+    t->weigh = REF(weigh);
+    t->weigh_sum = REF(weigh_sum);
     t->sumsq = REF(sumsq);
     t->dot = REF(dot);
 }

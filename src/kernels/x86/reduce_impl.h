@@ -89,6 +89,39 @@ void ISA(blend)(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *
     else figk_blend__ref_f32(n_rows, inner, y, yt, rows, xt, weights);
 }
 
+/* Channels of a depthwise convolution: lanes are channels, one sum in registers for all taps. */
+V_FN void weigh_rows(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *const *rows,
+                     const void *const *weights, const float *start, fig_dtype xt, fig_dtype wt) {
+    LANES(inner, j, k, {
+        vf sum = start ? get(start, FIG_F32, j, k) : v_zero();
+        for (size_t i = 0; i < n_rows; i++) sum = v_fma(get(rows[i], xt, j, k), get(weights[i], wt, j, k), sum);
+        if (yt == FIG_BF16) put(y, FIG_BF16, j, k, sum);
+        else put(y, FIG_F32, j, k, sum);
+    });
+}
+void ISA(weigh)(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *const *rows, fig_dtype xt,
+                const void *const *weights, fig_dtype wt, const void *start) {
+    if (is_vector_type(xt) && is_vector_type(wt) && is_vector_type(yt))
+        PICK2(xt, wt, weigh_rows, n_rows, inner, y, yt, rows, weights, start);
+    else figk_weigh__ref_f32(n_rows, inner, y, yt, rows, xt, weights, wt, start);
+}
+
+V_FN void weigh_columns(size_t n, size_t inner, float *acc, const void *a, size_t a_stride, const void *b,
+                        size_t b_stride, fig_dtype at, fig_dtype bt) {
+    LANES(inner, j, k, {
+        vf sum = get(acc, FIG_F32, j, k);
+        for (size_t i = 0; i < n; i++)
+            sum = v_fma(get(a, at, i * a_stride + j, k), get(b, bt, i * b_stride + j, k), sum);
+        put(acc, FIG_F32, j, k, sum);
+    });
+}
+void ISA(weigh_sum)(size_t n, size_t inner, void *acc, const void *a, fig_dtype at, size_t a_stride, const void *b,
+                    fig_dtype bt, size_t b_stride) {
+    if (is_vector_type(at) && is_vector_type(bt))
+        PICK2(at, bt, weigh_columns, n, inner, acc, a, a_stride, b, b_stride);
+    else figk_weigh_sum__ref_f32(n, inner, acc, a, at, a_stride, b, bt, b_stride);
+}
+
 /* --- sums in double -----------------------------------------------------------------------------------------------
  * Products of floats are exact in double, so only additions round. */
 #if VL == 16
@@ -147,6 +180,8 @@ void ISA_FILL(reduce)(figk_table *t) {
     t->maximum = ISA(maximum);
     t->accumulate = ISA(accumulate);
     t->blend = ISA(blend);
+    t->weigh = ISA(weigh);
+    t->weigh_sum = ISA(weigh_sum);
     t->sumsq = ISA(sumsq);
     t->dot = ISA(dot);
 }
