@@ -158,6 +158,9 @@ fig_tensor *fig_softmax(fig_graph *g, fig_tensor *x); /* over the last axis */
  * theta^(-i/half). */
 bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double theta, fig_tensor **cos,
                      fig_tensor **sin);
+/* For pixels: the first half of the frequencies turns with the row, the other with the column; half is even. */
+bool fig_rope_angles_2d(fig_graph *g, fig_tensor *rows, fig_tensor *columns, size_t half, double theta,
+                        fig_tensor **cos, fig_tensor **sin);
 /* Rotates the first 2*half elements of each head of x [b,t,h,d]. interleaved: pairs (2i, 2i+1), else (i, i+half). */
 fig_tensor *fig_rope(fig_graph *g, fig_tensor *x, fig_tensor *cos, fig_tensor *sin, bool interleaved);
 

@@ -139,8 +139,8 @@ static bool is_finite(const fig_tensor *t) {
 static fig_status check_finite(const fig_plan *p, const fig__step *step) {
     for (size_t i = 0; i < step->n_nodes; i++) {
         const fig_node *n = step->nodes[i];
-        FIG_CHECK(p->ctx, !n->n_out || is_finite(n->out[0]), FIG_ERR_NONFINITE, "%s%s%s gives numbers that are not finite", n->path,
-                  *n->path ? ": " : "", n->op->name);
+        FIG_CHECK(p->ctx, !n->n_out || is_finite(n->out[0]), FIG_ERR_NONFINITE,
+                  "%s%s%s gives numbers that are not finite", n->path, *n->path ? ": " : "", n->op->name);
     }
     return FIG_OK;
 }

@@ -52,6 +52,21 @@ bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double th
     return n != NULL;
 }
 
+bool fig_rope_angles_2d(fig_graph *g, fig_tensor *rows, fig_tensor *columns, size_t half, double theta,
+                        fig_tensor **c, fig_tensor **s) {
+    fig_tensor *cos[2], *sin[2];
+    if (half % 2) {
+        fig_graph_fail(g, FIG_ERR_SHAPE, "rope: %zu frequencies do not divide into rows and columns", half);
+        return false;
+    }
+    if (!fig_rope_angles(g, rows, half / 2, theta, &cos[0], &sin[0]) ||
+        !fig_rope_angles(g, columns, half / 2, theta, &cos[1], &sin[1]))
+        return false;
+    *c = fig_concat(g, cos, 2, -1);
+    *s = fig_concat(g, sin, 2, -1);
+    return *c && *s;
+}
+
 /* --- rotation ---------------------------------------------------------------------------------------------------*/
 
 typedef struct rope_attr {

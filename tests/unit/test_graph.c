@@ -421,3 +421,34 @@ TEST(r1_penalty_by_differentiating_twice) {
             EXPECT_NEAR(values(&t, twice[k])[i], values(&t, tangent[k])[i], 1e-12);
     trial_free(&t);
 }
+
+/* Frequencies 1 and theta^(-1/2) turn with the row, the same two with the column. */
+TEST(angles_of_rows_and_columns) {
+    fig_context *ctx = check_context();
+    fig_graph *g;
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+    size_t shape[2] = {1, 3};
+    fig_tensor *row = fig_input(g, "row", FIG_I32, 2, shape), *column = fig_input(g, "column", FIG_I32, 2, shape),
+               *y[2];
+    EXPECT(fig_rope_angles_2d(g, row, column, 4, 100, &y[0], &y[1]));
+    fig_plan *plan = NULL;
+    EXPECT_OK(ctx, fig_plan_new(g, y, 2, NULL, &plan));
+    if (!plan) return;
+    int32_t *r = fig_plan_data(plan, row), *c = fig_plan_data(plan, column);
+    for (int i = 0; i < 3; i++) r[i] = i, c[i] = 5 - i;
+    EXPECT_OK(ctx, fig_plan_run(plan, NULL));
+    const float *cosine = fig_plan_data(plan, y[0]), *sine = fig_plan_data(plan, y[1]);
+    for (int t = 0; t < 3; t++)
+        for (int i = 0; i < 4; i++) {
+            double angle = (i < 2 ? r[t] : c[t]) * (i % 2 ? 0.1 : 1);
+            EXPECT_NEAR(cosine[t * 4 + i], cos(angle), 1e-6);
+            EXPECT_NEAR(sine[t * 4 + i], sin(angle), 1e-6);
+        }
+    fig_plan_free(plan);
+    fig_graph_free(g);
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+    row = fig_input(g, "row", FIG_I32, 2, shape);
+    EXPECT(!fig_rope_angles_2d(g, row, row, 3, 100, &y[0], &y[1]));
+    EXPECT_EQ_I(fig_graph_status(g), FIG_ERR_SHAPE);
+    fig_graph_free(g);
+}
