@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define N ((size_t)1 << 16)        /* elements of a tile: 256 KiB of float */
-#define N_LARGE ((size_t)1 << 23)  /* 32 MiB */
+#define N ((size_t)1 << 16)       /* elements of a tile: 256 KiB of float */
+#define N_LARGE ((size_t)1 << 23) /* 32 MiB */
 #define ROWS 64
 #define COLS (N / ROWS)
 
-static float *x, *y, *z, *w;       /* [N_LARGE] float */
-static uint16_t *xh, *yh, *zh;     /* [N] bf16 */
+static float *x, *y, *z, *w;   /* [N_LARGE] float */
+static uint16_t *xh, *yh, *zh; /* [N] bf16 */
 static int32_t target[ROWS];
 static float rows_a[ROWS], rows_b[ROWS];
 static const figk_table *k;
@@ -24,43 +24,68 @@ static void run_ew(figk_ew op) {
     for (size_t i = 0; i < N; i += FIGK_BLOCK) k->ew[op](FIGK_BLOCK, y + i, x + i, z + i, w + i, p);
 }
 static void run_norm(void (*norm)(const figk_norm_args *)) {
-    figk_norm_args a = {.rows = ROWS, .cols = COLS, .eps = 1e-5, .x = xh, .xt = FIG_BF16, .y = yh, .yt = FIG_BF16,
-                        .gain = z, .bias = w, .mean = rows_a, .rstd = rows_b, .dy = zh, .dyt = FIG_BF16, .dx = yh,
-                        .dxt = FIG_BF16, .dgain = y, .dbias = y + COLS};
+    figk_norm_args a = {.rows = ROWS,
+                        .cols = COLS,
+                        .eps = 1e-5,
+                        .x = xh,
+                        .xt = FIG_BF16,
+                        .y = yh,
+                        .yt = FIG_BF16,
+                        .gain = z,
+                        .bias = w,
+                        .mean = rows_a,
+                        .rstd = rows_b,
+                        .dy = zh,
+                        .dyt = FIG_BF16,
+                        .dx = yh,
+                        .dxt = FIG_BF16,
+                        .dgain = y,
+                        .dbias = y + COLS};
     norm(&a);
 }
 static void run_adamw(size_t n) {
-    figk_adamw_args a = {.n = n, .p = x, .g = y, .m = z, .v = w, .grad_scale = 1, .lr = 1e-9f, .beta1 = 0.9f,
-                         .beta2 = 0.95f, .eps = 1e-8f, .weight_decay = 0.1f, .bias1 = 0.5f, .bias2 = 0.5f};
+    figk_adamw_args a = {.n = n,
+                         .p = x,
+                         .g = y,
+                         .m = z,
+                         .v = w,
+                         .grad_scale = 1,
+                         .lr = 1e-9f,
+                         .beta1 = 0.9f,
+                         .beta2 = 0.95f,
+                         .eps = 1e-8f,
+                         .weight_decay = 0.1f,
+                         .bias1 = 0.5f,
+                         .bias2 = 0.5f};
     k->adamw(&a);
 }
 
 /* name, bytes moved, call */
-#define BENCHES(B)                                                                                                 \
-    B(load_bf16, 6 * N, k->load(N, y, xh, FIG_BF16, 1))                                                            \
-    B(store_bf16, 6 * N, k->store(N, yh, FIG_BF16, 1, x))                                                          \
-    B(transpose_16, 4 * N, k->transpose(256, 256, yh, 256, xh, 256, 2))                                            \
-    B(transpose_32, 8 * N, k->transpose(256, 256, y, 256, x, 256, 4))                                              \
-    B(ew_add, 12 * N, run_ew(FIGK_EW_add))                                                                         \
-    B(ew_exp, 8 * N, run_ew(FIGK_EW_exp))                                                                          \
-    B(ew_log, 8 * N, run_ew(FIGK_EW_log))                                                                          \
-    B(ew_tanh, 8 * N, run_ew(FIGK_EW_tanh))                                                                        \
-    B(ew_sin, 8 * N, run_ew(FIGK_EW_sin))                                                                          \
-    B(ew_pow_c, 8 * N, run_ew(FIGK_EW_pow_c))                                                                      \
-    B(ew_gelu, 8 * N, run_ew(FIGK_EW_gelu))                                                                        \
-    B(ew_gelu_bwd, 12 * N, run_ew(FIGK_EW_gelu_bwd))                                                               \
-    B(ew_swiglu, 12 * N, run_ew(FIGK_EW_swiglu))                                                                   \
-    B(dropout_mask, 4 * N, k->dropout_mask(N, y, &(fig_rng_key){1, 2, 3}, 4, 0, 0.1))                              \
-    B(sum_row, 4 * N, k->sum(N, 1, y, x, FIG_F32, 1, false))                                                       \
-    B(sum_columns, 4 * N, k->sum(ROWS, COLS, y, x, FIG_F32, COLS, false))                                          \
-    B(sumsq, 4 * N, (void)(rows_a[0] = (float)k->sumsq(N, x, FIG_F32)))                                            \
-    B(norm_fwd, 4 * N, run_norm(k->norm_fwd))                                                                      \
-    B(norm_bwd, 6 * N, run_norm(k->norm_bwd))                                                                      \
-    B(softmax_fwd, 4 * N, k->softmax_fwd(ROWS, COLS, yh, FIG_BF16, xh, FIG_BF16))                                  \
-    B(xent_fwd, 2 * N, k->xent_fwd(ROWS, COLS, COLS, xh, FIG_BF16, target, rows_a, rows_b))                        \
-    B(xent_bwd, 4 * N, k->xent_bwd(ROWS, COLS, COLS, xh, FIG_BF16, target, rows_b, rows_a, yh, FIG_BF16))          \
-    B(rope, 4 * N, k->rope(ROWS, COLS / 64, 64, 32, false, 1, z, w, yh, COLS, 64, xh, COLS, 64, FIG_BF16))         \
-    B(adamw, 28 * N, run_adamw(N))                                                                                 \
+#define BENCHES(B)                                                                                         \
+    B(load_bf16, 6 * N, k->load(N, y, xh, FIG_BF16, 1))                                                    \
+    B(store_bf16, 6 * N, k->store(N, yh, FIG_BF16, 1, x))                                                  \
+    B(transpose_16, 4 * N, k->transpose(256, 256, yh, 256, xh, 256, 2))                                    \
+    B(transpose_32, 8 * N, k->transpose(256, 256, y, 256, x, 256, 4))                                      \
+    B(ew_add, 12 * N, run_ew(FIGK_EW_add))                                                                 \
+    B(ew_exp, 8 * N, run_ew(FIGK_EW_exp))                                                                  \
+    B(ew_log, 8 * N, run_ew(FIGK_EW_log))                                                                  \
+    B(ew_tanh, 8 * N, run_ew(FIGK_EW_tanh))                                                                \
+    B(ew_sin, 8 * N, run_ew(FIGK_EW_sin))                                                                  \
+    B(ew_pow_c, 8 * N, run_ew(FIGK_EW_pow_c))                                                              \
+    B(ew_gelu, 8 * N, run_ew(FIGK_EW_gelu))                                                                \
+    B(ew_gelu_bwd, 12 * N, run_ew(FIGK_EW_gelu_bwd))                                                       \
+    B(ew_swiglu, 12 * N, run_ew(FIGK_EW_swiglu))                                                           \
+    B(dropout_mask, 4 * N, k->dropout_mask(N, y, &(fig_rng_key){1, 2, 3}, 4, 0, 0.1))                      \
+    B(sum_row, 4 * N, k->sum(N, 1, y, x, FIG_F32, 1, false))                                               \
+    B(sum_columns, 4 * N, k->sum(ROWS, COLS, y, x, FIG_F32, COLS, false))                                  \
+    B(sumsq, 4 * N, (void)(rows_a[0] = (float)k->sumsq(N, x, FIG_F32)))                                    \
+    B(norm_fwd, 4 * N, run_norm(k->norm_fwd))                                                              \
+    B(norm_bwd, 6 * N, run_norm(k->norm_bwd))                                                              \
+    B(softmax_fwd, 4 * N, k->softmax_fwd(ROWS, COLS, yh, FIG_BF16, xh, FIG_BF16))                          \
+    B(xent_fwd, 2 * N, k->xent_fwd(ROWS, COLS, COLS, xh, FIG_BF16, target, rows_a, rows_b))                \
+    B(xent_bwd, 4 * N, k->xent_bwd(ROWS, COLS, COLS, xh, FIG_BF16, target, rows_b, rows_a, yh, FIG_BF16))  \
+    B(rope, 4 * N, k->rope(ROWS, COLS / 64, 64, 32, false, 1, z, w, yh, COLS, 64, xh, COLS, 64, FIG_BF16)) \
+    B(adamw, 28 * N, run_adamw(N))                                                                         \
     B(adamw_memory, 28 * N_LARGE, run_adamw(N_LARGE))
 
 #define B(name, bytes, call) \

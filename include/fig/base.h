@@ -18,19 +18,19 @@ extern "C" {
 
 /* Code, then what fig_status_text says. The first group is the caller's to mend (the command line exits
  * with 2), the second went wrong while running (exits with 1). */
-#define FIG_STATUS_LIST(X)                                   \
-    X(OK, "ok")                                              \
-    X(ERR_ARG, "wrong argument")                             \
-    X(ERR_SHAPE, "shapes do not fit")                        \
-    X(ERR_FORMAT, "malformed file")                          \
-    X(ERR_NOTFOUND, "not found")                             \
-    X(ERR_EXISTS, "exists already")                          \
-    X(ERR_LIMIT, "over a limit")                             \
-    X(ERR_UNSUPPORTED, "not supported")                      \
-    X(ERR_NOMEM, "out of memory")                            \
-    X(ERR_IO, "input or output failed")                      \
-    X(ERR_NONFINITE, "numbers are no longer finite")         \
-    X(ERR_CANCELLED, "cancelled")                            \
+#define FIG_STATUS_LIST(X)                           \
+    X(OK, "ok")                                      \
+    X(ERR_ARG, "wrong argument")                     \
+    X(ERR_SHAPE, "shapes do not fit")                \
+    X(ERR_FORMAT, "malformed file")                  \
+    X(ERR_NOTFOUND, "not found")                     \
+    X(ERR_EXISTS, "exists already")                  \
+    X(ERR_LIMIT, "over a limit")                     \
+    X(ERR_UNSUPPORTED, "not supported")              \
+    X(ERR_NOMEM, "out of memory")                    \
+    X(ERR_IO, "input or output failed")              \
+    X(ERR_NONFINITE, "numbers are no longer finite") \
+    X(ERR_CANCELLED, "cancelled")                    \
     X(ERR_INTERNAL, "internal error, please report it")
 
 typedef enum fig_status {
@@ -46,8 +46,8 @@ bool fig_status_is_usage(fig_status status);
 /* Element types. Storage types of weights join at the end, so that values in files stay what they are. */
 typedef enum fig_dtype { FIG_F32, FIG_BF16, FIG_F64, FIG_I32, FIG_I64, FIG_U8, FIG_F16, FIG_DTYPE_COUNT } fig_dtype;
 
-size_t fig_dtype_size(fig_dtype dtype); /* bytes per element */
-const char *fig_dtype_name(fig_dtype dtype); /* "float32", "bfloat16", ... as PyTorch names them */
+size_t fig_dtype_size(fig_dtype dtype);                 /* bytes per element */
+const char *fig_dtype_name(fig_dtype dtype);            /* "float32", "bfloat16", ... as PyTorch names them */
 bool fig_dtype_parse(const char *name, fig_dtype *out); /* long and short names: "bfloat16", "bf16", "BF16" */
 
 typedef struct fig_context fig_context;
@@ -71,7 +71,7 @@ void fig_error_clear(fig_context *ctx);
 
 int fig_n_threads(const fig_context *ctx);
 const char *fig_cpu_level(const fig_context *ctx); /* the level in use: "avx512" */
-bool fig_cpu_has_bf16(const fig_context *ctx); /* whether bf16 matrix products are native at this level */
+bool fig_cpu_has_bf16(const fig_context *ctx);     /* whether bf16 matrix products are native at this level */
 
 typedef struct fig_memory_stats {
     uint64_t bytes_now, bytes_peak; /* live memory asked for by this library through the context */

@@ -49,7 +49,7 @@ fig_status fig_text_open(fig_context *ctx, const char *const *paths, size_t n_pa
 /* The next piece of the current document: about 1 MiB of a file, all of a JSONL row; valid until the next call, cut
  * between characters. *len is 0 at the very end only. *document_ends: the next piece belongs to another document. */
 fig_status fig_text_read(fig_text *text, const char **data, size_t *len, bool *document_ends);
-void fig_text_rewind(fig_text *text); /* counts begin again too, except those of files */
+void fig_text_rewind(fig_text *text);                /* counts begin again too, except those of files */
 uint64_t fig_text_total_bytes(const fig_text *text); /* of all files, as they are on disk */
 uint64_t fig_text_done_bytes(const fig_text *text);
 const fig_text_stats *fig_text_get_stats(const fig_text *text);
@@ -94,7 +94,7 @@ typedef struct fig_dataset_info {
     uint64_t n_sources;
     fig_text_stats text; /* of the sources, as they were prepared */
     int32_t vocab_size;
-    int32_t separator;   /* the token between documents; -1: none */
+    int32_t separator; /* the token between documents; -1: none */
     char tokenizer_sha256[65];
     char data_sha256[65]; /* of the sources' hashes in order: names the data in a model card */
     char licence[128];    /* where the sources came through fig_dataset_get or _make, else "" */

@@ -27,10 +27,13 @@ typedef enum fig_option_kind {
     FIG_OPT_LIST    /* fig_strings: may be given several times, or as a JSON array */
 } fig_option_kind;
 
-typedef struct fig_strings { const char **data; size_t n, cap; } fig_strings;
+typedef struct fig_strings {
+    const char **data;
+    size_t n, cap;
+} fig_strings;
 
 typedef struct fig_option {
-    const char *name;     /* "n_layer" */
+    const char *name; /* "n_layer" */
     fig_option_kind kind;
     size_t offset;        /* offsetof(struct, field) */
     double low, high;     /* of INT and REAL; both 0: any */

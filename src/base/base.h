@@ -17,20 +17,20 @@
 fig_status fig__fail(fig_context *ctx, fig_status code, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 #define FIG_FAIL(ctx, code, ...) fig__fail((ctx), (code), __FILE__, __LINE__, __VA_ARGS__)
-#define FIG_CHECK(ctx, cond, code, ...)                            \
-    do {                                                           \
+#define FIG_CHECK(ctx, cond, code, ...)                           \
+    do {                                                          \
         if (!(cond)) return FIG_FAIL((ctx), (code), __VA_ARGS__); \
     } while (0)
-#define FIG_TRY(expr)                          \
-    do {                                       \
-        fig_status try_status_ = (expr);       \
-        if (try_status_) return try_status_;   \
+#define FIG_TRY(expr)                        \
+    do {                                     \
+        fig_status try_status_ = (expr);     \
+        if (try_status_) return try_status_; \
     } while (0)
 /* As FIG_TRY for functions that own something: sets `status` and jumps to the one `cleanup:` label. */
-#define FIG_GOTO(expr)                       \
-    do {                                     \
-        status = (expr);                     \
-        if (status) goto cleanup;            \
+#define FIG_GOTO(expr)            \
+    do {                          \
+        status = (expr);          \
+        if (status) goto cleanup; \
     } while (0)
 /* Puts "context: " before the message that is already recorded, and returns code. */
 fig_status fig__fail_prefix(fig_context *ctx, fig_status code, const char *format, ...)
@@ -65,10 +65,9 @@ void fig__arena_free(fig__arena *arena);
  *     struct { int *data; size_t n, cap; } v = {0};
  *     FIG_TRY(FIG_PUSH(ctx, &v, 7));                 -- FIG_ERR_NOMEM on failure */
 fig_status fig__grow(fig_context *ctx, void **data, size_t *cap, size_t need, size_t elem_size);
-#define FIG_PUSH(ctx, v, ...)                                                                             \
-    (((v)->n < (v)->cap ? FIG_OK                                                                          \
-                        : fig__grow((ctx), (void **)&(v)->data, &(v)->cap, (v)->n + 1, sizeof *(v)->data)) \
-         ? FIG_ERR_NOMEM                                                                                  \
+#define FIG_PUSH(ctx, v, ...)                                                                                       \
+    (((v)->n < (v)->cap ? FIG_OK : fig__grow((ctx), (void **)&(v)->data, &(v)->cap, (v)->n + 1, sizeof *(v)->data)) \
+         ? FIG_ERR_NOMEM                                                                                            \
          : ((v)->data[(v)->n++] = (__VA_ARGS__), FIG_OK))
 
 /* --- threads -------------------------------------------------------------------------------------------
@@ -94,8 +93,8 @@ void *fig__scratch(fig_context *ctx, int thread, size_t size);
 #define FIG_MAX(a, b) ((a) > (b) ? (a) : (b))
 static inline size_t fig__round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 static inline size_t fig__ceil_div(size_t n, size_t by) { return (n + by - 1) / by; }
-double fig__now(void);          /* seconds, monotonic */
-uint64_t fig__rss_bytes(void);  /* resident memory of this process; 0 when unknown */
+double fig__now(void);         /* seconds, monotonic */
+uint64_t fig__rss_bytes(void); /* resident memory of this process; 0 when unknown */
 uint64_t fig__rss_peak_bytes(void);
 /* Text and numbers as in the C locale, whatever the program around us has set. The parsers take the whole string or
  * nothing, and no leading blanks; a real may be "inf" or "nan". */
@@ -108,12 +107,18 @@ bool fig__same_text(const char *a, const char *b); /* equal but for the case of 
 const char *fig__nearest(const char *typed, const char *const *names, size_t n);
 
 static inline float fig__bf16_to_f32(uint16_t h) {
-    union { uint32_t u; float f; } v = {.u = (uint32_t)h << 16};
+    union {
+        uint32_t u;
+        float f;
+    } v = {.u = (uint32_t)h << 16};
     return v.f;
 }
 /* Round to nearest even; NaN stays NaN (quieted). */
 static inline uint16_t fig__f32_to_bf16(float f) {
-    union { float f; uint32_t u; } v = {.f = f};
+    union {
+        float f;
+        uint32_t u;
+    } v = {.f = f};
     if ((v.u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(v.u >> 16 | 0x40);
     return (uint16_t)((v.u + 0x7fffu + (v.u >> 16 & 1)) >> 16);
 }

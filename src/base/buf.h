@@ -5,9 +5,9 @@
 
 typedef struct fig__buf {
     fig_context *ctx;
-    char *data;     /* always followed by a NUL that len does not count; NULL only before the first append */
+    char *data; /* always followed by a NUL that len does not count; NULL only before the first append */
     size_t len, cap;
-    size_t max;     /* an append past it fails with FIG_ERR_LIMIT */
+    size_t max; /* an append past it fails with FIG_ERR_LIMIT */
 } fig__buf;
 
 void fig__buf_init(fig__buf *b, fig_context *ctx, size_t max);

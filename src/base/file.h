@@ -7,7 +7,10 @@
 /* Reads a whole file of at most max bytes (FIG_ERR_LIMIT names both sizes). path "-" is standard input. */
 fig_status fig__file_read(fig_context *ctx, const char *path, size_t max, fig__buf *out);
 
-typedef struct fig__mapping { const uint8_t *data; size_t size; } fig__mapping; /* read-only; empty file: size 0 */
+typedef struct fig__mapping {
+    const uint8_t *data;
+    size_t size;
+} fig__mapping; /* read-only; empty file: size 0 */
 fig_status fig__file_map(fig_context *ctx, const char *path, fig__mapping *out);
 void fig__file_unmap(fig__mapping *m);
 
@@ -27,7 +30,7 @@ fig_status fig__file_write(fig_context *ctx, const char *path, const void *data,
 
 bool fig__path_exists(const char *path);
 bool fig__path_is_dir(const char *path);
-uint64_t fig__file_size(const char *path);  /* 0 when it cannot be told */
+uint64_t fig__file_size(const char *path);                  /* 0 when it cannot be told */
 fig_status fig__mkdirs(fig_context *ctx, const char *path); /* like mkdir -p */
 /* Makes final appear whole: the caller filled the folder tmp; everything in it is synced, then it is renamed over
  * final (an old final is moved aside and removed after). */
@@ -36,7 +39,10 @@ fig_status fig__dir_remove(fig_context *ctx, const char *path); /* recursive; re
 
 /* Regular files under path, recursive, sorted by name so that the order never depends on the file system; hidden
  * ones (.git) and symbolic links to folders are left out. At most max entries. */
-typedef struct fig__paths { char **data; size_t n, cap; } fig__paths;
+typedef struct fig__paths {
+    char **data;
+    size_t n, cap;
+} fig__paths;
 fig_status fig__dir_walk(fig_context *ctx, const char *path, size_t max, fig__paths *out);
 /* Every name in one folder, hidden ones too, sorted. */
 fig_status fig__dir_list(fig_context *ctx, const char *path, size_t max, fig__paths *out);

@@ -27,8 +27,8 @@ fig_status fig__yaml_load(fig_context *ctx, const char *path, size_t max, fig__j
 void fig__json_free(fig__json *j); /* gives up one reference; NULL is fine */
 fig__json *fig__json_ref(fig__json *j);
 
-fig__json_kind fig__json_type(const fig__json *j); /* of NULL: FIG_JSON_NULL */
-size_t fig__json_size(const fig__json *j);         /* elements of an array or object, else 0 */
+fig__json_kind fig__json_type(const fig__json *j);                  /* of NULL: FIG_JSON_NULL */
+size_t fig__json_size(const fig__json *j);                          /* elements of an array or object, else 0 */
 fig__json *fig__json_get(const fig__json *object, const char *key); /* NULL when missing or no object */
 fig__json *fig__json_at(const fig__json *array, size_t i);
 /* The i-th key of an object in file order. O(1) amortised when i counts up. */

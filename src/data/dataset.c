@@ -66,15 +66,17 @@ static fig_status map_split(fig_dataset *ds, const char *dir, fig_data_split whi
 
 fig_status fig_dataset_open(fig_context *ctx, const char *dir, fig_dataset **out) {
     *out = NULL;
-    FIG_CHECK(ctx, fig_dataset_is_prepared(dir), FIG_ERR_NOTFOUND,
-              "%s: is no prepared dataset (no manifest.json)", dir);
+    FIG_CHECK(ctx, fig_dataset_is_prepared(dir), FIG_ERR_NOTFOUND, "%s: is no prepared dataset (no manifest.json)",
+              dir);
     fig_dataset *ds = FIG_NEW(ctx, fig_dataset);
     if (!ds) return FIG_ERR_NOMEM;
     ds->ctx = ctx;
     fig_status status = fig__manifest_load(ctx, dir, &ds->manifest);
     for (int i = 0; i < FIG_SPLIT_COUNT && !status; i++) status = map_split(ds, dir, (fig_data_split)i);
-    if (status) fig_dataset_close(ds);
-    else *out = ds;
+    if (status)
+        fig_dataset_close(ds);
+    else
+        *out = ds;
     return status;
 }
 

@@ -36,8 +36,21 @@ static fig_status start(fig_context *ctx, const char *url, uint64_t max_bytes, c
     char size[32];
     int out[2], err[2];
     snprintf(size, sizeof size, "%llu", (unsigned long long)max_bytes);
-    const char *argv[] = {"curl",  "--fail", "--location", "--silent",        "--show-error", "--proto",       "=https",
-                          "--connect-timeout", "20", "--speed-time", "60", "--max-filesize", size, url, NULL};
+    const char *argv[] = {"curl",
+                          "--fail",
+                          "--location",
+                          "--silent",
+                          "--show-error",
+                          "--proto",
+                          "=https",
+                          "--connect-timeout",
+                          "20",
+                          "--speed-time",
+                          "60",
+                          "--max-filesize",
+                          size,
+                          url,
+                          NULL};
     *c = (child){.out = -1, .err = -1};
     FIG_CHECK(ctx, !pipe2(out, O_CLOEXEC), FIG_ERR_IO, "no pipe for curl: too many open files");
     if (pipe2(err, O_CLOEXEC)) {
@@ -54,7 +67,8 @@ static fig_status start(fig_context *ctx, const char *url, uint64_t max_bytes, c
     close(c->out);
     close(c->err);
     if (error == ENOENT)
-        return FIG_FAIL(ctx, FIG_ERR_NOTFOUND, "downloading needs the program curl, which is not installed; install "
+        return FIG_FAIL(ctx, FIG_ERR_NOTFOUND,
+                        "downloading needs the program curl, which is not installed; install "
                         "the package curl, or set FIGMENT_MIRROR to a folder that has the data");
     return FIG_FAIL(ctx, FIG_ERR_IO, "curl cannot be run: error %d", error);
 }
@@ -106,6 +120,8 @@ fig_status fig__download(fig_context *ctx, const char *url, uint64_t max_bytes, 
     if (status) kill(c.pid, SIGTERM);
     while (waitpid(c.pid, &code, 0) < 0 && errno == EINTR) {}
     if (status || (WIFEXITED(code) && WEXITSTATUS(code) == 0)) return status;
-    return FIG_FAIL(ctx, FIG_ERR_IO, "%s: cannot be downloaded: %s; check the network, or set FIGMENT_MIRROR to a "
-                    "folder that has the data", url, *c.reason ? c.reason : "curl failed");
+    return FIG_FAIL(ctx, FIG_ERR_IO,
+                    "%s: cannot be downloaded: %s; check the network, or set FIGMENT_MIRROR to a "
+                    "folder that has the data",
+                    url, *c.reason ? c.reason : "curl failed");
 }

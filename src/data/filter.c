@@ -18,7 +18,9 @@ struct fig_filter {
     int max_words; /* of the longest phrase */
 };
 
-typedef struct span { size_t begin, end; } span;
+typedef struct span {
+    size_t begin, end;
+} span;
 
 static bool is_word_byte(unsigned char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c >= 0x80;

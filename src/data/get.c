@@ -49,13 +49,17 @@ static fig_status fetch(fig_context *ctx, const char *name, const fig_dataset_fi
     fig_status status = FIG_OK;
     if (!(a.sha = fig__sha256_new(ctx))) return FIG_ERR_NOMEM;
     FIG_GOTO(fig__writer_open(ctx, path, &a.writer));
-    if (mirror && *mirror) FIG_GOTO(from_mirror(ctx, mirror, name, &a));
-    else FIG_GOTO(fig__download(ctx, file->url, file->bytes, take, &a));
+    if (mirror && *mirror)
+        FIG_GOTO(from_mirror(ctx, mirror, name, &a));
+    else
+        FIG_GOTO(fig__download(ctx, file->url, file->bytes, take, &a));
     char sha256[65];
     fig__sha256_hex(a.sha, sha256);
     if (strcmp(sha256, file->sha256)) {
-        status = FIG_FAIL(ctx, FIG_ERR_FORMAT, "%s: what came is not the expected file (its sha256 differs); nothing "
-                          "was kept", path);
+        status = FIG_FAIL(ctx, FIG_ERR_FORMAT,
+                          "%s: what came is not the expected file (its sha256 differs); nothing "
+                          "was kept",
+                          path);
         goto cleanup;
     }
     status = fig__writer_commit(a.writer);

@@ -12,7 +12,9 @@
 /* --- writing ---------------------------------------------------------------------------------------------
  * `status` is sticky: the first failure stays, what follows is freed by fig__json_put. */
 
-typedef struct builder { fig_status status; } builder;
+typedef struct builder {
+    fig_status status;
+} builder;
 
 static void put(builder *b, fig__json *object, const char *key, fig__json *value) {
     fig_status status = fig__json_put(object, key, value);
@@ -129,8 +131,10 @@ static void get_str(const fig__json *object, const char *key, char *out, size_t 
 
 static void get_hash(reader *r, const fig__json *object, const char *key, char out[65]) {
     const char *s = fig__json_str(fig__json_get(object, key), "");
-    if (strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64) memcpy(out, s, 65);
-    else if (!r->status) r->status = FIG_FAIL(r->ctx, FIG_ERR_FORMAT, "%s: \"%s\" is no sha256", r->name, key);
+    if (strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64)
+        memcpy(out, s, 65);
+    else if (!r->status)
+        r->status = FIG_FAIL(r->ctx, FIG_ERR_FORMAT, "%s: \"%s\" is no sha256", r->name, key);
 }
 
 static void read_split(reader *r, const fig__json *j, fig_split_info *s, uint64_t shard_tokens) {

@@ -23,7 +23,10 @@ typedef struct fig__manifest {
     double val_fraction;
     int token_bytes;
     uint64_t shard_tokens; /* in every shard of a split but the last */
-    struct { fig__manifest_source *data; size_t n, cap; } sources;
+    struct {
+        fig__manifest_source *data;
+        size_t n, cap;
+    } sources;
 } fig__manifest;
 
 fig_status fig__manifest_parse(fig_context *ctx, const char *name, const char *text, size_t len, fig__manifest *out);

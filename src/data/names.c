@@ -22,9 +22,10 @@ static const char *const skipped_parts[] = {
     "skin tone", "thirty", "o'clock", "clock face", "arrow", "button", "facing right", "modifier", "chess",
 };
 static const char *const skipped_formal_parts[] = {
-    "symbol",  "pointing", "index",  "circle", "cross ",  "crosse", "lane",   "hook",  "ballot",  "rays",  "lines",
-    "shadowed", "triangle", "stroke", "shogi",  "trigram", "white ", "black ", "lower ", "left ",  "right ", "icon",
-    "sextile", "quin",     "-point", "turned", "reversed", "two-way", "one-way", "divorce", "partnership",
+    "symbol", "pointing", "index",    "circle",   "cross ",   "crosse",  "lane",        "hook",
+    "ballot", "rays",     "lines",    "shadowed", "triangle", "stroke",  "shogi",       "trigram",
+    "white ", "black ",   "lower ",   "left ",    "right ",   "icon",    "sextile",     "quin",
+    "-point", "turned",   "reversed", "two-way",  "one-way",  "divorce", "partnership",
 };
 
 typedef struct names {
@@ -42,8 +43,13 @@ static bool contains_any(const char *text, const char *const *parts, size_t n) {
 /* Typographic quotes become plain or nothing, n with tilde becomes n. Returns bytes of input used, 0 for a character
  * that a name cannot have. */
 static size_t plain_char(const char *in, char *out, size_t *n) {
-    static const struct { const char *from, *to; } spellings[] = {
-        {"\u2019", "'"}, {"\u201c", ""}, {"\u201d", ""}, {"\u00f1", "n"},
+    static const struct {
+        const char *from, *to;
+    } spellings[] = {
+        {"\u2019", "'"},
+        {"\u201c", ""},
+        {"\u201d", ""},
+        {"\u00f1", "n"},
     };
     char c = *in >= 'A' && *in <= 'Z' ? (char)(*in - 'A' + 'a') : *in;
     if ((c >= 'a' && c <= 'z') || c == ' ' || c == '-' || c == '\'') return out[(*n)++] = c, 1;

@@ -65,7 +65,8 @@ static fig_status check_long_enough(const prepare *p, const fig_dataset_info *in
     uint64_t n = info->split[FIG_SPLIT_TRAIN].n_tokens;
     FIG_CHECK(p->ctx, block <= 0 || n > (uint64_t)block, FIG_ERR_ARG,
               "%s: %llu training tokens are too few for one context of %d (block_size) and the token after it; give "
-              "more text or lower block_size", p->options->paths[0], (unsigned long long)n, block);
+              "more text or lower block_size",
+              p->options->paths[0], (unsigned long long)n, block);
     return FIG_OK;
 }
 
@@ -223,7 +224,8 @@ static fig_status feed_tokens(prepare *p, const fig__piece *piece, bool starts) 
     const fig__text_file *file = &p->text->files.data[p->text->current];
     size_t n = piece->n, head = 0;
     FIG_TRY(check_tokens(p, piece, file->path));
-    if (p->split_by_name) p->split = file->placement == FIG__PLACE_VAL ? FIG_SPLIT_VAL : FIG_SPLIT_TRAIN;
+    if (p->split_by_name)
+        p->split = file->placement == FIG__PLACE_VAL ? FIG_SPLIT_VAL : FIG_SPLIT_TRAIN;
     else if (p->split == FIG_SPLIT_TRAIN && p->n_seen + n > p->n_train_units) {
         head = (size_t)(p->n_train_units - p->n_seen);
         FIG_TRY(add_tokens(p, piece->tokens, head));
@@ -308,8 +310,11 @@ static void set_up(prepare *p, uint64_t shard_tokens) {
     p->manifest.token_bytes = info->vocab_size > 65536 ? 4 : 2;
     p->manifest.shard_tokens = shard_tokens;
     for (int i = 0; i < FIG_SPLIT_COUNT; i++)
-        p->shards[i] = (fig__shard_writer){.ctx = p->ctx, .dir = p->tmp_dir, .split = (fig_data_split)i,
-                                           .token_bytes = p->manifest.token_bytes, .shard_tokens = shard_tokens};
+        p->shards[i] = (fig__shard_writer){.ctx = p->ctx,
+                                           .dir = p->tmp_dir,
+                                           .split = (fig_data_split)i,
+                                           .token_bytes = p->manifest.token_bytes,
+                                           .shard_tokens = shard_tokens};
 }
 
 static void count_tokens(prepare *p) {

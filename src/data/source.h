@@ -8,8 +8,8 @@
 #include "base/map.h"
 #include <fig/dataset.h>
 
-#define FIG__SOURCE_PIECE (1u << 20)  /* bytes read at a time */
-#define FIG__SOURCE_HEAD (64u << 10)  /* bytes that a probe sees */
+#define FIG__SOURCE_PIECE (1u << 20) /* bytes read at a time */
+#define FIG__SOURCE_HEAD (64u << 10) /* bytes that a probe sees */
 #define FIG__SOURCE_MAX_ROW (64u << 20)
 #define FIG__SOURCE_MAX_FILES (1u << 20)
 
@@ -38,12 +38,12 @@ const fig__source_kind *fig__source_kind_find(const char *name); /* NULL: none o
 struct fig__source {
     fig_context *ctx;
     const fig__source_kind *kind;
-    const char *path; /* borrowed */
-    FILE *file; /* owned */
+    const char *path;      /* borrowed */
+    FILE *file;            /* owned */
     fig_text_stats *stats; /* borrowed; kinds add bad rows, nothing else */
     bool hash;             /* whether sha256 of all that is read is wanted */
     fig__sha256 *sha;
-    fig__buf in;           /* read and not yet given out: in.data[pos .. len) */
+    fig__buf in; /* read and not yet given out: in.data[pos .. len) */
     size_t pos;
     bool at_end; /* nothing follows what is in `in` */
     uint64_t offset;

@@ -18,8 +18,8 @@ static bool nanogpt_probe(const char *path, const char *head, size_t head_len) {
 
 static uint64_t file_bytes(fig__source *s) {
     long here = ftell(s->file), end = 0;
-    bool known = here >= 0 && !fseek(s->file, 0, SEEK_END) && (end = ftell(s->file)) >= 0 &&
-                 !fseek(s->file, here, SEEK_SET);
+    bool known =
+        here >= 0 && !fseek(s->file, 0, SEEK_END) && (end = ftell(s->file)) >= 0 && !fseek(s->file, here, SEEK_SET);
     return known ? (uint64_t)end : 0;
 }
 
@@ -50,7 +50,8 @@ static fig_status bin_read(fig__source *s, fig__piece *piece) {
     fig__buf_clear(&s->row);
     FIG_TRY(fig__buf_reserve(&s->row, n * sizeof(int32_t) + 1));
     int32_t *tokens = (int32_t *)(void *)s->row.data;
-    if (width == 4 && n) memcpy(tokens, fig__source_at(s), n * width);
+    if (width == 4 && n)
+        memcpy(tokens, fig__source_at(s), n * width);
     else
         for (size_t i = 0; i < n; i++) {
             uint16_t v;

@@ -29,8 +29,10 @@ static fig_status parse_row(fig__source *s, const char *line, size_t len) {
         return FIG_OK;
     }
     const fig__json *text = fig__json_get(json, "text");
-    if (fig__json_type(text) != FIG_JSON_STRING || !fig__json_str_len(text)) bad_row(s, "no string under \"text\"");
-    else status = fig__buf_add(&s->row, fig__json_str(text, ""), fig__json_str_len(text));
+    if (fig__json_type(text) != FIG_JSON_STRING || !fig__json_str_len(text))
+        bad_row(s, "no string under \"text\"");
+    else
+        status = fig__buf_add(&s->row, fig__json_str(text, ""), fig__json_str_len(text));
     fig__json_free(json);
     return status;
 }
@@ -69,8 +71,10 @@ static fig_status jsonl_read(fig__source *s, fig__piece *piece) {
         bool skip;
         FIG_TRY(next_line(s, &len, &skip));
         s->n_rows++;
-        if (skip) bad_row(s, "longer than 64 MiB");
-        else if (!is_blank(fig__source_at(s), len)) FIG_TRY(parse_row(s, fig__source_at(s), len));
+        if (skip)
+            bad_row(s, "longer than 64 MiB");
+        else if (!is_blank(fig__source_at(s), len))
+            FIG_TRY(parse_row(s, fig__source_at(s), len));
         s->pos += FIG_MIN(len + 1, fig__source_left(s));
     }
     *piece = (fig__piece){.text = fig__buf_str(&s->row), .n = s->row.len, .ends_document = true};

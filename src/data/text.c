@@ -118,8 +118,10 @@ static fig_status settle_tokens(fig_text *t) {
     const char *text_path = NULL, *token_path = NULL;
     for (size_t i = 0; i < t->files.n; i++) {
         const fig__text_file *file = &t->files.data[i];
-        if (file->kind->gives_tokens) token_path = file->path;
-        else if (!file->from_folder) text_path = file->path;
+        if (file->kind->gives_tokens)
+            token_path = file->path;
+        else if (!file->from_folder)
+            text_path = file->path;
     }
     if (!token_path) return FIG_OK;
     FIG_CHECK(t->ctx, !text_path, FIG_ERR_ARG, "%s is text and %s holds tokens; give one kind at a time", text_path,
@@ -173,8 +175,8 @@ static fig_status open_current(fig_text *t) {
     FILE *stream = fopen(file->path, "rbe");
     if (!stream) return fig__io_fail(t->ctx, file->path, "cannot be opened");
     t->is_open = true;
-    t->source = (fig__source){.ctx = t->ctx, .kind = file->kind, .path = file->path, .file = stream, .stats = &t->stats,
-                              .hash = t->hash};
+    t->source = (fig__source){
+        .ctx = t->ctx, .kind = file->kind, .path = file->path, .file = stream, .stats = &t->stats, .hash = t->hash};
     return fig__source_open(&t->source);
 }
 

@@ -18,13 +18,16 @@ typedef struct fig__text_file {
 
 struct fig_text {
     fig_context *ctx;
-    struct { fig__text_file *data; size_t n, cap; } files;
+    struct {
+        fig__text_file *data;
+        size_t n, cap;
+    } files;
     size_t current; /* the file that is open, or the next one to open */
     bool is_open, hash;
     fig__source source;
     fig_text_stats stats;
     uint64_t total_bytes, bytes_before; /* of files; of those already read */
-    bool in_document; /* the last piece did not end its document */
+    bool in_document;                   /* the last piece did not end its document */
 };
 
 /* As fig_text_read, for tokens too. *starts_document: the piece opens one. */

@@ -52,8 +52,8 @@ bool fig_rope_angles(fig_graph *g, fig_tensor *positions, size_t half, double th
     return n != NULL;
 }
 
-bool fig_rope_angles_2d(fig_graph *g, fig_tensor *rows, fig_tensor *columns, size_t half, double theta,
-                        fig_tensor **c, fig_tensor **s) {
+bool fig_rope_angles_2d(fig_graph *g, fig_tensor *rows, fig_tensor *columns, size_t half, double theta, fig_tensor **c,
+                        fig_tensor **s) {
     fig_tensor *cos[2], *sin[2];
     if (half % 2) {
         fig_graph_fail(g, FIG_ERR_SHAPE, "rope: %zu frequencies do not divide into rows and columns", half);

@@ -95,7 +95,7 @@ struct fig_trainer {
     bool *level_used; /* the gradient tree over micro-batches */
     FILE *log;
     uint64_t records; /* bytes held before memory for data is taken: graphs, plans, tokenizer */
-    bool ready, dry; /* dry: steps are tried out and leave nothing behind */
+    bool ready, dry;  /* dry: steps are tried out and leave nothing behind */
     double peak_flops;
     fig_train_fn *on_event;
     void *user;

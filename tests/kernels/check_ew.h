@@ -4,10 +4,10 @@
 #define CHECK_EW_H
 #include "kernel_check.h"
 
-#define BOUND(name, bound)                                                              \
-    static double ew_bound_##name(double a, double b, double c, double y) {             \
-        (void)a, (void)b, (void)c, (void)y;                                             \
-        return (bound);                                                                 \
+#define BOUND(name, bound)                                                  \
+    static double ew_bound_##name(double a, double b, double c, double y) { \
+        (void)a, (void)b, (void)c, (void)y;                                 \
+        return (bound);                                                     \
     }
 #define EXACT(name) BOUND(name, 0)
 
@@ -19,35 +19,27 @@ static double tanh_slope(double x) {
     return fabs(inner) < 10 ? fabs(x) * slope : 0;
 }
 
-EXACT(copy) EXACT(neg) EXACT(abs) EXACT(sign) EXACT(square) EXACT(sqrt) EXACT(recip)
-EXACT(relu) EXACT(relu2) EXACT(add_c) EXACT(mul_c) EXACT(leaky_relu) EXACT(clamp) EXACT(gt_c)
-EXACT(add) EXACT(sub) EXACT(mul) EXACT(div) EXACT(max) EXACT(min) EXACT(gt) EXACT(ge) EXACT(eq)
-EXACT(relu_bwd) EXACT(relu2_bwd) EXACT(leaky_relu_bwd) EXACT(clamp_bwd) EXACT(where)
-BOUND(rsqrt, 2 * U * fabs(y))
-BOUND(muladd, U * fabs(a * b)) /* the product may be rounded first */
-/* our polynomials: at most so many units in the last place, 2 U each */
-BOUND(exp, 3 * U * fabs(y))
-BOUND(log, 3 * U * fabs(y))
-BOUND(sin, 4 * U * fabs(y))
-BOUND(cos, 4 * U * fabs(y))
-BOUND(tanh, 6 * U * fabs(y))
-BOUND(erf, 12 * U * fabs(y))
-BOUND(pow_c, 6 * U * fabs(y))
-BOUND(sigmoid, 6 * U * fabs(y) + UNDERFLOW_EXP)
-BOUND(softplus, 6 * U * fabs(y))
-BOUND(silu, 6 * U * fabs(y) + UNDERFLOW_EXP * fabs(a))
-BOUND(swiglu, 8 * U * fabs(y) + UNDERFLOW_EXP * fabs(a * b) + DENORMAL * fabs(b))
-/* 1 + erf and 1 + tanh cancel for negative a: the error is that of erf and tanh near -1 */
-BOUND(gelu, 8 * U * fabs(a))
-BOUND(gelu_tanh, 8 * U * fabs(a))
-BOUND(sigmoid_bwd, 3 * U * fabs(y) + DENORMAL * fabs(1 - a))
-BOUND(tanh_bwd, 2 * U * fabs(b) * (1 + a * a))
-BOUND(silu_bwd, 10 * U * fabs(b) * (1 + fabs(a)) / (1 + exp(-a)) +
-                    (UNDERFLOW_EXP * fabs(b) + DENORMAL) * (1 + fabs(a)))
-BOUND(gelu_bwd, fabs(b) * (10 * U + (8 + 2 * fmin(a * a, 1600)) * U * fmin(fabs(a), 40) * density(a)))
-BOUND(gelu_tanh_bwd, fabs(b) * (8 * U + 20 * U * tanh_slope(a)) + 2 * DENORMAL)
+EXACT(copy)
+EXACT(neg) EXACT(abs) EXACT(sign) EXACT(square) EXACT(sqrt) EXACT(recip) EXACT(relu) EXACT(relu2) EXACT(add_c)
+    EXACT(mul_c) EXACT(leaky_relu) EXACT(clamp) EXACT(gt_c) EXACT(add) EXACT(sub) EXACT(mul) EXACT(div) EXACT(max)
+        EXACT(min) EXACT(gt) EXACT(ge) EXACT(eq) EXACT(relu_bwd) EXACT(relu2_bwd) EXACT(leaky_relu_bwd) EXACT(clamp_bwd)
+            EXACT(where) BOUND(rsqrt, 2 * U * fabs(y))
+                BOUND(muladd, U *fabs(a *b)) /* the product may be rounded first */
+    /* our polynomials: at most so many units in the last place, 2 U each */
+    BOUND(exp, 3 * U * fabs(y)) BOUND(log, 3 * U * fabs(y)) BOUND(sin, 4 * U * fabs(y)) BOUND(cos, 4 * U * fabs(y))
+        BOUND(tanh, 6 * U * fabs(y)) BOUND(erf, 12 * U * fabs(y)) BOUND(pow_c, 6 * U * fabs(y))
+            BOUND(sigmoid, 6 * U * fabs(y) + UNDERFLOW_EXP) BOUND(softplus, 6 * U * fabs(y))
+                BOUND(silu, 6 * U * fabs(y) + UNDERFLOW_EXP * fabs(a))
+                    BOUND(swiglu, 8 * U * fabs(y) + UNDERFLOW_EXP * fabs(a * b) + DENORMAL * fabs(b))
+    /* 1 + erf and 1 + tanh cancel for negative a: the error is that of erf and tanh near -1 */
+    BOUND(gelu, 8 * U * fabs(a)) BOUND(gelu_tanh, 8 * U * fabs(a))
+        BOUND(sigmoid_bwd, 3 * U * fabs(y) + DENORMAL * fabs(1 - a)) BOUND(tanh_bwd, 2 * U * fabs(b) * (1 + a * a))
+            BOUND(silu_bwd, 10 * U * fabs(b) * (1 + fabs(a)) / (1 + exp(-a)) +
+                                (UNDERFLOW_EXP * fabs(b) + DENORMAL) * (1 + fabs(a)))
+                BOUND(gelu_bwd, fabs(b) * (10 * U + (8 + 2 * fmin(a * a, 1600)) * U * fmin(fabs(a), 40) * density(a)))
+                    BOUND(gelu_tanh_bwd, fabs(b) * (8 * U + 20 * U * tanh_slope(a)) + 2 * DENORMAL)
 
-typedef struct ew_case {
+                        typedef struct ew_case {
     const char *name;
     int n_in;
     double (*bound)(double a, double b, double c, double y);

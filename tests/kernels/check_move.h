@@ -11,8 +11,10 @@ static void check_load(void) {
                 size_t n = sizes[s];
                 array x = array_new(types[t], stride ? n * stride : 1, shifts[s % 3]);
                 for (size_t i = 0; i < x.n; i++)
-                    array_set(&x, i, types[t] == FIG_U8 ? (double)(random_word() % 256)
-                                     : types[t] == FIG_I32 ? (double)(int32_t)random_word() : random_value(WILD));
+                    array_set(&x, i,
+                              types[t] == FIG_U8    ? (double)(random_word() % 256)
+                              : types[t] == FIG_I32 ? (double)(int32_t)random_word()
+                                                    : random_value(WILD));
                 array y = array_new(FIG_F32, n, shifts[stride % 3]), want = array_new(FIG_F32, n, 0);
                 now_.t->load(n, y.p, x.p, types[t], stride);
                 for (size_t i = 0; i < n; i++) array_set(&want, i, array_get(&x, i * stride));

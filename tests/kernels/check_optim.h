@@ -35,9 +35,18 @@ static void adamw_run(size_t n, size_t shift, fig_dtype copy_type, bool has_copy
         want[i] = array_copy(&x[i], FIG_F32, 0);
         before[i] = array_copy(&x[i], FIG_F32, 0);
     }
-    figk_adamw_args a = {.n = n, .copy = has_copy ? copy.p : NULL, .copy_type = copy_type, .grad_scale = 0.25f,
-                         .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f, .eps = 1e-8f, .weight_decay = 0.1f,
-                         .bias1 = 0.19f, .bias2 = 0.0975f, .ema_decay = has_ema ? 0.99f : 0};
+    figk_adamw_args a = {.n = n,
+                         .copy = has_copy ? copy.p : NULL,
+                         .copy_type = copy_type,
+                         .grad_scale = 0.25f,
+                         .lr = 0.01f,
+                         .beta1 = 0.9f,
+                         .beta2 = 0.95f,
+                         .eps = 1e-8f,
+                         .weight_decay = 0.1f,
+                         .bias1 = 0.19f,
+                         .bias2 = 0.0975f,
+                         .ema_decay = has_ema ? 0.99f : 0};
     figk_adamw_args o = a;
     adamw_arrays(&a, x);
     adamw_arrays(&o, want);

@@ -26,32 +26,53 @@ typedef struct norm_arrays {
 
 static norm_arrays norm_inputs(const norm_case *c) {
     size_t n = ROWS * c->cols, s = c->shift;
-    return (norm_arrays){
-        .x = array_random(c->xt, n, s, c->numbers), .dy = array_random(c->dt, n, s + 1, TAME),
-        .gain = array_random(FIG_F32, c->cols, s, TAME), .bias = array_random(FIG_F32, c->cols, s + 1, TAME),
-        .y = array_new(c->yt, n, s), .dx = array_new(c->yt, n, s + 2), .mean = array_new(FIG_F32, ROWS, s),
-        .rstd = array_new(FIG_F32, ROWS, s), .dgain = array_new(FIG_F32, c->cols, s),
-        .dbias = array_new(FIG_F32, c->cols, s)};
+    return (norm_arrays){.x = array_random(c->xt, n, s, c->numbers),
+                         .dy = array_random(c->dt, n, s + 1, TAME),
+                         .gain = array_random(FIG_F32, c->cols, s, TAME),
+                         .bias = array_random(FIG_F32, c->cols, s + 1, TAME),
+                         .y = array_new(c->yt, n, s),
+                         .dx = array_new(c->yt, n, s + 2),
+                         .mean = array_new(FIG_F32, ROWS, s),
+                         .rstd = array_new(FIG_F32, ROWS, s),
+                         .dgain = array_new(FIG_F32, c->cols, s),
+                         .dbias = array_new(FIG_F32, c->cols, s)};
 }
 /* The same inputs; real arrays and outputs in `real` (double for the oracle). */
 static norm_arrays norm_like(const norm_arrays *a, fig_dtype real, fig_dtype out, size_t shift) {
-    return (norm_arrays){.x = array_copy(&a->x, a->x.type, shift), .dy = array_copy(&a->dy, a->dy.type, shift),
-                         .gain = array_copy(&a->gain, real, shift), .bias = array_copy(&a->bias, real, shift),
-                         .y = array_new(out, a->y.n, shift), .dx = array_new(out, a->y.n, shift),
-                         .mean = array_copy(&a->mean, real, shift), .rstd = array_copy(&a->rstd, real, shift),
-                         .dgain = array_new(real, a->gain.n, shift), .dbias = array_new(real, a->gain.n, shift)};
+    return (norm_arrays){.x = array_copy(&a->x, a->x.type, shift),
+                         .dy = array_copy(&a->dy, a->dy.type, shift),
+                         .gain = array_copy(&a->gain, real, shift),
+                         .bias = array_copy(&a->bias, real, shift),
+                         .y = array_new(out, a->y.n, shift),
+                         .dx = array_new(out, a->y.n, shift),
+                         .mean = array_copy(&a->mean, real, shift),
+                         .rstd = array_copy(&a->rstd, real, shift),
+                         .dgain = array_new(real, a->gain.n, shift),
+                         .dbias = array_new(real, a->gain.n, shift)};
 }
 static void norm_free(norm_arrays *a) {
     array_free(&a->x), array_free(&a->gain), array_free(&a->bias), array_free(&a->y), array_free(&a->mean);
     array_free(&a->rstd), array_free(&a->dy), array_free(&a->dx), array_free(&a->dgain), array_free(&a->dbias);
 }
 static figk_norm_args norm_args(const norm_case *c, const norm_arrays *a) {
-    return (figk_norm_args){.rows = ROWS, .cols = c->cols, .kind = c->kind, .eps = 0x1p-17,
-                            .x = a->x.p, .xt = a->x.type,
-                            .gain = c->affine ? a->gain.p : NULL, .bias = c->affine ? a->bias.p : NULL,
-                            .y = a->y.p, .yt = a->y.type, .mean = a->mean.p, .rstd = a->rstd.p,
-                            .dy = a->dy.p, .dyt = a->dy.type, .dx = a->dx.p, .dxt = a->dx.type,
-                            .dgain = c->affine ? a->dgain.p : NULL, .dbias = c->affine ? a->dbias.p : NULL};
+    return (figk_norm_args){.rows = ROWS,
+                            .cols = c->cols,
+                            .kind = c->kind,
+                            .eps = 0x1p-17,
+                            .x = a->x.p,
+                            .xt = a->x.type,
+                            .gain = c->affine ? a->gain.p : NULL,
+                            .bias = c->affine ? a->bias.p : NULL,
+                            .y = a->y.p,
+                            .yt = a->y.type,
+                            .mean = a->mean.p,
+                            .rstd = a->rstd.p,
+                            .dy = a->dy.p,
+                            .dyt = a->dy.type,
+                            .dx = a->dx.p,
+                            .dxt = a->dx.type,
+                            .dgain = c->affine ? a->dgain.p : NULL,
+                            .dbias = c->affine ? a->dbias.p : NULL};
 }
 
 /* Mean: n U avg|x|. Variance: (n + 4) U, and twice the error of d = x - mean times |d|, summed. */
@@ -136,9 +157,14 @@ static void norm_bwd_run(const norm_case *c) {
 static void each_norm(void (*run)(const norm_case *c)) {
     for (size_t s = 1; s < FIG_COUNT(sizes); s++)
         for (unsigned v = 0; v < 64; v++) {
-            norm_case c = {.cols = sizes[s], .shift = shifts[s % 3], .kind = v & 1 ? FIGK_RMSNORM : FIGK_LAYERNORM,
-                           .xt = float_types[v >> 1 & 1], .yt = float_types[v >> 2 & 1], .dt = float_types[v >> 3 & 1],
-                           .affine = v >> 4 & 1, .numbers = v >> 5 ? LIMIT : TAME};
+            norm_case c = {.cols = sizes[s],
+                           .shift = shifts[s % 3],
+                           .kind = v & 1 ? FIGK_RMSNORM : FIGK_LAYERNORM,
+                           .xt = float_types[v >> 1 & 1],
+                           .yt = float_types[v >> 2 & 1],
+                           .dt = float_types[v >> 3 & 1],
+                           .affine = v >> 4 & 1,
+                           .numbers = v >> 5 ? LIMIT : TAME};
             run(&c);
         }
 }
@@ -339,8 +365,13 @@ static void check_rope(void) {
     for (size_t s = 0; s < FIG_COUNT(halves); s++)
         for (unsigned v = 0; v < 16; v++) {
             size_t dim = 2 * halves[s] + (v & 8 ? 19 : 0);
-            rope_case c = {.heads = 1 + s % 3, .head_dim = dim, .half = halves[s], .shift = shifts[s % 3],
-                           .interleaved = v & 1, .sign = v & 2 ? -1 : 1, .type = float_types[v >> 2 & 1]};
+            rope_case c = {.heads = 1 + s % 3,
+                           .head_dim = dim,
+                           .half = halves[s],
+                           .shift = shifts[s % 3],
+                           .interleaved = v & 1,
+                           .sign = v & 2 ? -1 : 1,
+                           .type = float_types[v >> 2 & 1]};
             rope_run(&c);
         }
 }

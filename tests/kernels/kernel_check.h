@@ -20,7 +20,7 @@ static struct {
     const figk_table *t; /* of the level under test */
     figk_level level;
     const char *kernel;
-    bool failed;         /* one message per kernel and level is enough */
+    bool failed; /* one message per kernel and level is enough */
 } now_;
 
 __attribute__((format(printf, 2, 3))) static bool expect(bool ok, const char *format, ...) {
@@ -54,10 +54,10 @@ static double random_normal(void) { /* of variance 1, by the sum of uniforms */
  * only among the tame, for kernels whose float intermediate results would overflow on large inputs. */
 typedef enum kind { TAME, LIMIT, WILD, KIND_COUNT } kind;
 static double random_value(kind k) {
-    static const double special[] = {0,       -0.0,      INFINITY,     -INFINITY,     NAN, DENORMAL, -3 * DENORMAL,
-                                     FLT_MIN, -FLT_MIN / 2, /* then for WILD only */
-                                     1,       -1,        2,            0.5,           88, -88, 100, -105, 30, 3, -10,
-                                     1e30,    -1e30,     1e-30,        1e-5,          7e5, -3.14159274};
+    static const double special[] = {
+        0, -0.0, INFINITY, -INFINITY, NAN,   DENORMAL, -3 * DENORMAL, FLT_MIN,    -FLT_MIN / 2, /* then for WILD only */
+        1, -1,   2,        0.5,       88,    -88,      100,           -105,       30,
+        3, -10,  1e30,     -1e30,     1e-30, 1e-5,     7e5,           -3.14159274};
     if (k == TAME || random_unit() < (k == WILD ? 0.5 : 0.97)) return 2 * random_normal();
     return special[random_word() % (k == WILD ? FIG_COUNT(special) : 9)];
 }
@@ -134,7 +134,8 @@ static array array_random(fig_dtype type, size_t n, size_t shift, kind k) {
 /* The same numbers in another type or place. */
 static array array_copy(const array *from, fig_dtype type, size_t shift) {
     array a = array_new(type, from->n, shift);
-    if (type == from->type) memcpy(a.p, from->p, from->n * fig_dtype_size(type));
+    if (type == from->type)
+        memcpy(a.p, from->p, from->n * fig_dtype_size(type));
     else
         for (size_t i = 0; i < from->n; i++) array_set(&a, i, array_get(from, i));
     return a;

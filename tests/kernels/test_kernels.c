@@ -18,8 +18,8 @@ static void check_elsewhere(void) {}
 #undef KERNEL
 TEST(store_rounding) { each_level("store", check_store_rounding); }
 
-#define FIGK_EW(name, n_in, expr)                                                     \
-    static void check_ew_##name(void) { check_ew_op(FIGK_EW_##name); }               \
+#define FIGK_EW(name, n_in, expr)                                      \
+    static void check_ew_##name(void) { check_ew_op(FIGK_EW_##name); } \
     TEST(ew_##name) { each_level("ew_" #name, check_ew_##name); }
 #include "kernels/ew.def"
 #undef FIGK_EW
@@ -87,8 +87,10 @@ TEST(convert) {
         array want = array_new(types[t / 3], n, 0);
         for (size_t i = 0; i < n; i++) array_set(&want, i, (float)array_get(&x, i));
         figk_convert(ctx, n, y.p, types[t / 3], x.p, types[t % 3]);
-        if (types[t % 3] == types[t / 3]) EXPECT(same_bits(&y, &x));
-        else EXPECT(same_bits(&y, &want));
+        if (types[t % 3] == types[t / 3])
+            EXPECT(same_bits(&y, &x));
+        else
+            EXPECT(same_bits(&y, &want));
         array_free(&x), array_free(&y), array_free(&want);
     }
 }

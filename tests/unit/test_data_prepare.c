@@ -41,13 +41,18 @@ static const char *split_text(fig_context *ctx, const char *dir, fig_data_split 
 TEST(one_file_splits_at_the_character) {
     fig_context *ctx = check_context();
     const char *dir = check_tmpdir(), *out = in_dir(dir, "out");
-    const char *path = put_text(ctx, dir, "a.txt", "0123\xc3\xa9" "56789ab\xff" "de\xc3\xa9ghij"); /* 20 characters */
+    const char *path = put_text(ctx, dir, "a.txt",
+                                "0123\xc3\xa9"
+                                "56789ab\xff"
+                                "de\xc3\xa9ghij"); /* 20 characters */
     fig_tokenizer *tok = byte_tokenizer(ctx);
     fig_dataset_options options = options_for(tok, &path, out);
     fig_dataset_info info;
     options.val_fraction = 0.25;
     if (!EXPECT_OK(ctx, fig_dataset_prepare(ctx, &options, &info))) return;
-    EXPECT_EQ_S(split_text(ctx, out, FIG_SPLIT_TRAIN), "0123\xc3\xa9" "56789ab\xff" "de");
+    EXPECT_EQ_S(split_text(ctx, out, FIG_SPLIT_TRAIN), "0123\xc3\xa9"
+                                                       "56789ab\xff"
+                                                       "de");
     EXPECT_EQ_S(split_text(ctx, out, FIG_SPLIT_VAL), "\xc3\xa9ghij");
     EXPECT_EQ_I(info.split[FIG_SPLIT_TRAIN].bytes, 16);
     EXPECT_EQ_I(info.split[FIG_SPLIT_VAL].bytes, 6);

@@ -26,7 +26,10 @@ TEST(chars_count_and_cut) {
     EXPECT_EQ_I(fig__chars_skip(text, strlen(text), 99), 11);
     EXPECT_EQ_I(fig__chars_whole(text, 11), 11);
     for (size_t n = 7; n <= 9; n++) EXPECT_EQ_I(fig__chars_whole(text, n), 6);
-    EXPECT_EQ_I(fig__chars_count("\xff\xc0\x80" "abcdefghij\xe2\x82", 15, &bad), 15);
+    EXPECT_EQ_I(fig__chars_count("\xff\xc0\x80"
+                                 "abcdefghij\xe2\x82",
+                                 15, &bad),
+                15);
     EXPECT_EQ_I(bad, 5);
 }
 

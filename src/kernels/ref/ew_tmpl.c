@@ -8,17 +8,16 @@ static real m_gelu_tanh_bwd(real a, real b) {
     return R(0.5) * b * (1 + t + slope);
 }
 
-#define FIGK_EW(name, n_in, expr)                                                                               \
-    static void REF(ew_##name)(size_t n, void *vy, const void *va, const void *vb, const void *vc,              \
-                               const double *p) {                                                              \
-        real *y = vy;                                                                                           \
-        for (size_t i = 0; i < n; i++) {                                                                        \
-            real a = ((const real *)va)[i];                                                                     \
-            real b = n_in > 1 ? ((const real *)vb)[i] : 0;                                                      \
-            real c = n_in > 2 ? ((const real *)vc)[i] : 0;                                                      \
-            (void)b, (void)c, (void)p;                                                                          \
-            y[i] = expr;                                                                                        \
-        }                                                                                                       \
+#define FIGK_EW(name, n_in, expr)                                                                                     \
+    static void REF(ew_##name)(size_t n, void *vy, const void *va, const void *vb, const void *vc, const double *p) { \
+        real *y = vy;                                                                                                 \
+        for (size_t i = 0; i < n; i++) {                                                                              \
+            real a = ((const real *)va)[i];                                                                           \
+            real b = n_in > 1 ? ((const real *)vb)[i] : 0;                                                            \
+            real c = n_in > 2 ? ((const real *)vc)[i] : 0;                                                            \
+            (void)b, (void)c, (void)p;                                                                                \
+            y[i] = expr;                                                                                              \
+        }                                                                                                             \
     }
 #include "kernels/ew.def"
 #undef FIGK_EW

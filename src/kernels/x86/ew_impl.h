@@ -4,24 +4,22 @@
 
 #ifdef VL
 #define ONE v_set1(1)
-#define OP1(name, expr)                                               \
-    V_FN vf op_##name(vf a, vf b, vf c, const double *p) {            \
-        (void)b, (void)c, (void)p;                                    \
-        return (expr);                                                \
+#define OP1(name, expr)                                    \
+    V_FN vf op_##name(vf a, vf b, vf c, const double *p) { \
+        (void)b, (void)c, (void)p;                         \
+        return (expr);                                     \
     }
-#define OP2(name, expr)                                               \
-    V_FN vf op_##name(vf a, vf b, vf c, const double *p) {            \
-        (void)c, (void)p;                                             \
-        return (expr);                                                \
+#define OP2(name, expr)                                    \
+    V_FN vf op_##name(vf a, vf b, vf c, const double *p) { \
+        (void)c, (void)p;                                  \
+        return (expr);                                     \
     }
 #define P(i) v_set1((float)p[i])
 #define FLAG(m) v_zero_unless((m), ONE) /* 1 or 0 */
 
 /* gelu(x) = x Phi(x), with Phi the normal distribution function */
 V_FN vf normal_cdf(vf x) { return v_fma(v_erf(v_mul(x, v_set1(0.707106781f))), v_set1(0.5f), v_set1(0.5f)); }
-V_FN vf normal_density(vf x) {
-    return v_mul(v_set1(0.398942280f), v_exp(v_mul(v_mul(x, x), v_set1(-0.5f))));
-}
+V_FN vf normal_density(vf x) { return v_mul(v_set1(0.398942280f), v_exp(v_mul(v_mul(x, x), v_set1(-0.5f)))); }
 V_FN vf gelu_inner(vf x) { /* sqrt(2/pi) (x + 0.044715 x^3) */
     return v_mul(v_set1(0.797884561f), v_fma(v_mul(v_mul(x, x), x), v_set1(0.044715f), x));
 }
@@ -91,15 +89,15 @@ V_FN vf op_muladd(vf a, vf b, vf c, const double *p) {
     return v_fma(a, b, c);
 }
 
-#define FIGK_EW(name, n_in, expr)                                                                               \
-    static void ISA(ew_##name)(size_t n, void *y, const void *va, const void *vb, const void *vc,               \
-                               const double *restrict p) {                                                     \
-        LANES(n, i, k, {                                                                                        \
-            vf a = get(va, FIG_F32, i, k);                                                                      \
-            vf b = n_in > 1 ? get(vb, FIG_F32, i, k) : v_zero();                                                \
-            vf c = n_in > 2 ? get(vc, FIG_F32, i, k) : v_zero();                                                \
-            put(y, FIG_F32, i, k, op_##name(a, b, c, p));                                                       \
-        });                                                                                                     \
+#define FIGK_EW(name, n_in, expr)                                                                 \
+    static void ISA(ew_##name)(size_t n, void *y, const void *va, const void *vb, const void *vc, \
+                               const double *restrict p) {                                        \
+        LANES(n, i, k, {                                                                          \
+            vf a = get(va, FIG_F32, i, k);                                                        \
+            vf b = n_in > 1 ? get(vb, FIG_F32, i, k) : v_zero();                                  \
+            vf c = n_in > 2 ? get(vc, FIG_F32, i, k) : v_zero();                                  \
+            put(y, FIG_F32, i, k, op_##name(a, b, c, p));                                         \
+        });                                                                                       \
     }
 #include "kernels/ew.def"
 #undef FIGK_EW

@@ -82,7 +82,7 @@ V_FN void transpose_units(vi r[VL]) {
 V_FN void load_square(const figk_gemm_pack *p, size_t lane, size_t unit, bool inside, vi r[VL]) {
     if (inside) {
         UNROLL_FOR(i, VL)
-            r[i] = p->k_major ? load_across(p, lane, unit + i, true) : load_along(p, lane + i, unit, true);
+        r[i] = p->k_major ? load_across(p, lane, unit + i, true) : load_along(p, lane + i, unit, true);
     } else {
         vi edge[VL];
         for (size_t i = 0; i < VL; i++)
@@ -104,7 +104,7 @@ V_FN void units_from_square(const figk_gemm_pack *p, size_t lane, size_t unit, s
     vi r[VL];
     load_square(p, lane, unit, inside, r);
     UNROLL_FOR(i, VL)
-        if (inside || unit + i < n_units) v_istore(dst + i * lanes, r[i]);
+    if (inside || unit + i < n_units) v_istore(dst + i * lanes, r[i]);
 }
 
 /* load_across gives it as it is, load_along the transpose. */

@@ -18,9 +18,10 @@ V_FN void multiply(size_t vectors, const figk_gemm_panel *p) {
     for (; n_blocks; n_blocks--, next += step * (p->k / UNIT_K)) {
         size_t rows = fig__ceil_div(p->rows - row, n_blocks);
         switch (rows) {
-            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+            CASE(1)
+            CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #if MR == 14
-            CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+                CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
 #endif
         }
         row += rows;

@@ -25,12 +25,18 @@ void ISA(load)(size_t n, void *y, const void *x, fig_dtype xt, size_t stride) {
         float value;
         figk_load__ref_f32(1, &value, x, xt, 0);
         fill(n, y, value);
-    } else if (stride != 1) figk_load__ref_f32(n, y, x, xt, stride);
-    else if (xt == FIG_BF16) load_contiguous(n, y, x, FIG_BF16);
-    else if (xt == FIG_F32) load_contiguous(n, y, x, FIG_F32);
-    else if (xt == FIG_I32) load_i32(n, y, x);
-    else if (xt == FIG_U8) load_u8(n, y, x);
-    else figk_load__ref_f32(n, y, x, xt, stride);
+    } else if (stride != 1)
+        figk_load__ref_f32(n, y, x, xt, stride);
+    else if (xt == FIG_BF16)
+        load_contiguous(n, y, x, FIG_BF16);
+    else if (xt == FIG_F32)
+        load_contiguous(n, y, x, FIG_F32);
+    else if (xt == FIG_I32)
+        load_i32(n, y, x);
+    else if (xt == FIG_U8)
+        load_u8(n, y, x);
+    else
+        figk_load__ref_f32(n, y, x, xt, stride);
 }
 
 V_FN void store_contiguous(size_t n, void *y, const float *x, fig_dtype yt) {
@@ -38,8 +44,10 @@ V_FN void store_contiguous(size_t n, void *y, const float *x, fig_dtype yt) {
 }
 
 void ISA(store)(size_t n, void *y, fig_dtype yt, size_t stride, const void *x) {
-    if (stride != 1 || (yt != FIG_F32 && yt != FIG_BF16)) figk_store__ref_f32(n, y, yt, stride, x);
-    else PICK(yt, store_contiguous, n, y, x);
+    if (stride != 1 || (yt != FIG_F32 && yt != FIG_BF16))
+        figk_store__ref_f32(n, y, yt, stride, x);
+    else
+        PICK(yt, store_contiguous, n, y, x);
 }
 
 /* --- transposition: a square of 8 x 8 in registers, edges element by element ------------------------------------*/
@@ -87,8 +95,10 @@ V_FN void transpose_blocks(size_t rows, size_t cols, char *y, size_t ldy, const 
         for (size_t r = 0; r < whole_rows; r += 8) {
             void *to = y + (c * ldy + r) * size;
             const void *from = x + (r * ldx + c) * size;
-            if (size == 4) transpose_8x8_32(to, ldy, from, ldx);
-            else transpose_8x8_16(to, ldy, from, ldx);
+            if (size == 4)
+                transpose_8x8_32(to, ldy, from, ldx);
+            else
+                transpose_8x8_16(to, ldy, from, ldx);
         }
     }
     char *y_right = y + whole_cols * ldy * size, *y_below = y + whole_rows * size;
@@ -98,9 +108,12 @@ V_FN void transpose_blocks(size_t rows, size_t cols, char *y, size_t ldy, const 
 }
 
 void ISA(transpose)(size_t rows, size_t cols, void *y, size_t ldy, const void *x, size_t ldx, size_t elem_size) {
-    if (elem_size == 4) transpose_blocks(rows, cols, y, ldy, x, ldx, 4);
-    else if (elem_size == 2) transpose_blocks(rows, cols, y, ldy, x, ldx, 2);
-    else figk_transpose__ref_f32(rows, cols, y, ldy, x, ldx, elem_size);
+    if (elem_size == 4)
+        transpose_blocks(rows, cols, y, ldy, x, ldx, 4);
+    else if (elem_size == 2)
+        transpose_blocks(rows, cols, y, ldy, x, ldx, 2);
+    else
+        figk_transpose__ref_f32(rows, cols, y, ldy, x, ldx, elem_size);
 }
 
 void ISA_FILL(move)(figk_table *t) {

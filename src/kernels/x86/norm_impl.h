@@ -86,8 +86,10 @@ V_FN void norm_bwd_rows(const figk_norm_args *a, fig_dtype xt, fig_dtype dyt, fi
 void ISA(norm_bwd)(const figk_norm_args *a) {
     if (a->dgain) memset(a->dgain, 0, a->cols * sizeof(float));
     if (a->dbias) memset(a->dbias, 0, a->cols * sizeof(float));
-    if (a->xt == FIG_BF16) PICK2(a->dyt, a->dxt, norm_bwd_rows, a, FIG_BF16);
-    else PICK2(a->dyt, a->dxt, norm_bwd_rows, a, FIG_F32);
+    if (a->xt == FIG_BF16)
+        PICK2(a->dyt, a->dxt, norm_bwd_rows, a, FIG_BF16);
+    else
+        PICK2(a->dyt, a->dxt, norm_bwd_rows, a, FIG_F32);
 }
 
 void ISA_FILL(norm)(figk_table *t) {

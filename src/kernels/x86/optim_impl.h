@@ -26,8 +26,10 @@ V_FN void adamw_all(const figk_adamw_args *a, bool has_copy, fig_dtype copy_type
 }
 
 void ISA(adamw)(const figk_adamw_args *a) {
-    if (!a->copy) adamw_all(a, false, FIG_F32);
-    else PICK(a->copy_type, adamw_all, a, true);
+    if (!a->copy)
+        adamw_all(a, false, FIG_F32);
+    else
+        PICK(a->copy_type, adamw_all, a, true);
 }
 
 V_FN void sgd_all(size_t n, float *p, const float *g, float *v, float grad_scale, float lr, float momentum,

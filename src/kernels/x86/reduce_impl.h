@@ -34,9 +34,12 @@ V_FN void sum_columns(size_t n, size_t inner, float *y, const void *x, size_t st
 V_FN bool is_vector_type(fig_dtype t) { return t == FIG_F32 || t == FIG_BF16; }
 
 void ISA(sum)(size_t n, size_t inner, void *y, const void *x, fig_dtype xt, size_t stride, bool accumulate) {
-    if (!is_vector_type(xt) || (inner == 1 && stride != 1)) figk_sum__ref_f32(n, inner, y, x, xt, stride, accumulate);
-    else if (inner == 1) PICK(xt, sum_row, n, y, x, accumulate);
-    else PICK(xt, sum_columns, n, inner, y, x, stride, accumulate);
+    if (!is_vector_type(xt) || (inner == 1 && stride != 1))
+        figk_sum__ref_f32(n, inner, y, x, xt, stride, accumulate);
+    else if (inner == 1)
+        PICK(xt, sum_row, n, y, x, accumulate);
+    else
+        PICK(xt, sum_columns, n, inner, y, x, stride, accumulate);
 }
 
 V_FN void maximum_row(size_t n, float *y, const void *x, fig_dtype xt) {
@@ -62,21 +65,26 @@ V_FN void maximum_columns(size_t n, size_t inner, float *y, const void *x, size_
 }
 
 void ISA(maximum)(size_t n, size_t inner, void *y, const void *x, fig_dtype xt, size_t stride) {
-    if (!is_vector_type(xt) || (inner == 1 && stride != 1)) figk_maximum__ref_f32(n, inner, y, x, xt, stride);
-    else if (inner == 1) PICK(xt, maximum_row, n, y, x);
-    else PICK(xt, maximum_columns, n, inner, y, x, stride);
+    if (!is_vector_type(xt) || (inner == 1 && stride != 1))
+        figk_maximum__ref_f32(n, inner, y, x, xt, stride);
+    else if (inner == 1)
+        PICK(xt, maximum_row, n, y, x);
+    else
+        PICK(xt, maximum_columns, n, inner, y, x, stride);
 }
 
 V_FN void add_to(size_t n, float *y, const void *x, fig_dtype xt) {
     LANES(n, i, k, { put(y, FIG_F32, i, k, v_add(get(y, FIG_F32, i, k), get(x, xt, i, k))); });
 }
 void ISA(accumulate)(size_t n, void *y, const void *x, fig_dtype xt) {
-    if (is_vector_type(xt)) PICK(xt, add_to, n, y, x);
-    else figk_accumulate__ref_f32(n, y, x, xt);
+    if (is_vector_type(xt))
+        PICK(xt, add_to, n, y, x);
+    else
+        figk_accumulate__ref_f32(n, y, x, xt);
 }
 
-V_FN void blend_rows(size_t n_rows, size_t inner, void *y, const void *const *rows, const double *weights,
-                     fig_dtype yt, fig_dtype xt) {
+V_FN void blend_rows(size_t n_rows, size_t inner, void *y, const void *const *rows, const double *weights, fig_dtype yt,
+                     fig_dtype xt) {
     LANES(inner, j, k, {
         vf sum = v_zero();
         for (size_t i = 0; i < n_rows; i++) sum = v_fma(v_set1((float)weights[i]), get(rows[i], xt, j, k), sum);
@@ -85,8 +93,10 @@ V_FN void blend_rows(size_t n_rows, size_t inner, void *y, const void *const *ro
 }
 void ISA(blend)(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *const *rows, fig_dtype xt,
                 const double *weights) {
-    if (is_vector_type(xt) && is_vector_type(yt)) PICK2(yt, xt, blend_rows, n_rows, inner, y, rows, weights);
-    else figk_blend__ref_f32(n_rows, inner, y, yt, rows, xt, weights);
+    if (is_vector_type(xt) && is_vector_type(yt))
+        PICK2(yt, xt, blend_rows, n_rows, inner, y, rows, weights);
+    else
+        figk_blend__ref_f32(n_rows, inner, y, yt, rows, xt, weights);
 }
 
 /* Channels of a depthwise convolution: lanes are channels, one sum in registers for all taps. */
@@ -95,15 +105,18 @@ V_FN void weigh_rows(size_t n_rows, size_t inner, void *y, fig_dtype yt, const v
     LANES(inner, j, k, {
         vf sum = start ? get(start, FIG_F32, j, k) : v_zero();
         for (size_t i = 0; i < n_rows; i++) sum = v_fma(get(rows[i], xt, j, k), get(weights[i], wt, j, k), sum);
-        if (yt == FIG_BF16) put(y, FIG_BF16, j, k, sum);
-        else put(y, FIG_F32, j, k, sum);
+        if (yt == FIG_BF16)
+            put(y, FIG_BF16, j, k, sum);
+        else
+            put(y, FIG_F32, j, k, sum);
     });
 }
 void ISA(weigh)(size_t n_rows, size_t inner, void *y, fig_dtype yt, const void *const *rows, fig_dtype xt,
                 const void *const *weights, fig_dtype wt, const void *start) {
     if (is_vector_type(xt) && is_vector_type(wt) && is_vector_type(yt))
         PICK2(xt, wt, weigh_rows, n_rows, inner, y, yt, rows, weights, start);
-    else figk_weigh__ref_f32(n_rows, inner, y, yt, rows, xt, weights, wt, start);
+    else
+        figk_weigh__ref_f32(n_rows, inner, y, yt, rows, xt, weights, wt, start);
 }
 
 V_FN void weigh_columns(size_t n, size_t inner, float *acc, const void *a, size_t a_stride, const void *b,
@@ -119,7 +132,8 @@ void ISA(weigh_sum)(size_t n, size_t inner, void *acc, const void *a, fig_dtype 
                     fig_dtype bt, size_t b_stride) {
     if (is_vector_type(at) && is_vector_type(bt))
         PICK2(at, bt, weigh_columns, n, inner, acc, a, a_stride, b, b_stride);
-    else figk_weigh_sum__ref_f32(n, inner, acc, a, at, a_stride, b, bt, b_stride);
+    else
+        figk_weigh_sum__ref_f32(n, inner, acc, a, at, a_stride, b, bt, b_stride);
 }
 
 /* --- sums in double -----------------------------------------------------------------------------------------------

@@ -36,8 +36,10 @@ V_FN void rope_rows(size_t n_rows, size_t n_head, size_t head_dim, size_t half, 
         const float *c = cos + r * half, *s = sin + r * half;
         for (size_t h = 0; h < n_head; h++) {
             size_t to = r * ry + h * hy, from = r * rx + h * hx, rest = 2 * half;
-            if (interleaved) rotate_pairs(half, (float)sign, c, s, y, to, x, from, type);
-            else rotate_halves(half, (float)sign, c, s, y, to, x, from, type);
+            if (interleaved)
+                rotate_pairs(half, (float)sign, c, s, y, to, x, from, type);
+            else
+                rotate_halves(half, (float)sign, c, s, y, to, x, from, type);
             LANES(head_dim - rest, i, k, { put(y, type, to + rest + i, k, get(x, type, from + rest + i, k)); });
         }
     }

@@ -45,9 +45,8 @@ V_FN void softmax_bwd_rows(size_t rows, size_t cols, void *dx, const void *y, co
         vf s[CHAINS] = {v_zero(), v_zero(), v_zero(), v_zero()};
         CHAIN_LANES(cols, i, k, c, { s[c] = v_fma(get(y, type, at + i, k), get(dy, type, at + i, k), s[c]); });
         vf sum = v_set1(v_sum_chains(s));
-        LANES(cols, i, k, {
-            put(dx, type, at + i, k, v_mul(get(y, type, at + i, k), v_sub(get(dy, type, at + i, k), sum)));
-        });
+        LANES(cols, i, k,
+              { put(dx, type, at + i, k, v_mul(get(y, type, at + i, k), v_sub(get(dy, type, at + i, k), sum))); });
     }
 }
 

@@ -224,12 +224,16 @@ V_FN vf v_get_n(const void *x, fig_dtype type, size_t i, size_t n) {
     return type == FIG_BF16 ? v_load_bf16_n((const uint16_t *)x + i, n) : v_load_n((const float *)x + i, n);
 }
 V_FN void v_put(void *y, fig_dtype type, size_t i, vf a) {
-    if (type == FIG_BF16) v_store_bf16((uint16_t *)y + i, a);
-    else v_store((float *)y + i, a);
+    if (type == FIG_BF16)
+        v_store_bf16((uint16_t *)y + i, a);
+    else
+        v_store((float *)y + i, a);
 }
 V_FN void v_put_n(void *y, fig_dtype type, size_t i, vf a, size_t n) {
-    if (type == FIG_BF16) v_store_bf16_n((uint16_t *)y + i, a, n);
-    else v_store_n((float *)y + i, a, n);
+    if (type == FIG_BF16)
+        v_store_bf16_n((uint16_t *)y + i, a, n);
+    else
+        v_store_n((float *)y + i, a, n);
 }
 #endif
 

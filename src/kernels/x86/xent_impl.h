@@ -46,8 +46,10 @@ V_FN void xent_rows(size_t rows, size_t cols, size_t ld, const void *x, const in
                     fig_dtype xt) {
     for (size_t r = 0; r < rows; r++) {
         lse[r] = row_lse(cols, x, r * ld, xt);
-        if (target[r] < 0) loss[r] = 0;
-        else loss[r] = (size_t)target[r] < cols ? lse[r] - element(x, r * ld + (size_t)target[r], xt) : NAN;
+        if (target[r] < 0)
+            loss[r] = 0;
+        else
+            loss[r] = (size_t)target[r] < cols ? lse[r] - element(x, r * ld + (size_t)target[r], xt) : NAN;
     }
 }
 
