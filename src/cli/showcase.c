@@ -1,5 +1,6 @@
-/* cli/showcase.c: what a model wrote at 0, 25, 50 and 100 % of its training, side by side. Lines that the training text
- * does not hold are marked; offensive words are masked. */
+/* cli/showcase.c: what a model wrote at 0, 25, 50 and 100 % of its training, side by side: of a list of short lines the
+ * lines, those marked that the training text does not hold; of anything longer the words, wrapped. Offensive words are
+ * masked. */
 #include <stdio.h>
 #include "base/map.h"
 #include "cli/run.h"
@@ -127,6 +128,16 @@ static bool next_line(const fig__buf *text, size_t *at, const char **line, size_
     return false;
 }
 
+static bool is_list(const fig__map *lines) {
+    size_t n = lines ? fig__map_count(lines) : 0, total = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t len;
+        fig__map_key(lines, i, &len);
+        total += len;
+    }
+    return n && total / n <= WIDTH - 3;
+}
+
 static size_t n_characters(const char *s, size_t len) {
     size_t n = 0;
     for (size_t i = 0; i < len; i++) n += ((unsigned char)s[i] & 0xc0) != 0x80;
@@ -138,6 +149,36 @@ static size_t cut(const char *s, size_t len, size_t width) {
     size_t i = 0;
     while (i < len && (n_characters(s, i + 1) <= width)) i++;
     return i;
+}
+
+/* Words with one blank between them, and an end of line between samples. */
+static fig_status join_words(fig__buf *text) {
+    static const char blank[] = " \t\r\n";
+    fig__buf words;
+    fig__buf_init(&words, text->ctx, text->max);
+    fig_status status = FIG_OK;
+    for (const char *s = fig__buf_str(text); !status && *(s += strspn(s, blank));) {
+        size_t len = strcspn(s, blank);
+        bool ends = is_separator(s, len), starts = !words.len || words.data[words.len - 1] == '\n';
+        if (!starts || ends) status = fig__buf_addc(&words, ends ? '\n' : ' ');
+        if (!status && !ends) status = fig__buf_add(&words, s, len);
+        s += len;
+    }
+    fig__buf_deinit(text);
+    *text = words;
+    return status;
+}
+
+/* As many of those words from *at on as a cell has room for; a longer one is broken. An empty line between samples. */
+static bool next_words(const fig__buf *text, size_t *at, const char **line, size_t *len) {
+    const char *s = fig__buf_str(text) + *at;
+    size_t left = strcspn(s, "\n"), room = cut(s, left, WIDTH - 3);
+    *line = s;
+    *len = room;
+    while (room < left && *len && s[*len] != ' ') --*len; /* back to the end of a word */
+    if (!*len) *len = room;
+    *at += *len + (s[*len] == ' ' || (s[*len] == '\n' && !room));
+    return *s != 0;
 }
 
 static fig_status add_cell(fig__buf *row, const fig__map *lines, const char *line, size_t len) {
@@ -152,26 +193,35 @@ static fig_status add_cell(fig__buf *row, const fig__map *lines, const char *lin
     return fig__buf_printf(row, "%*s", (int)(WIDTH - 2 - n_characters(line, shown)), "");
 }
 
+static void trim(fig__buf *out) {
+    while (out->len && out->data[out->len - 1] == ' ') out->data[--out->len] = 0;
+}
+static fig_status end_row(fig__buf *out) {
+    trim(out);
+    return fig__buf_addc(out, '\n');
+}
+
+/* lines: NULL for words instead of lines. */
 static fig_status add_table(fig__showcase *s, const fig__map *lines, fig__buf *out) {
     size_t at[COLUMNS] = {0};
     for (int i = 0; i < COLUMNS; i++)
         FIG_TRY(fig__buf_printf(out, "  %3.0f %%, step %-11lld", 100 * shares[i], (long long)s->columns[i].iter));
-    FIG_TRY(fig__buf_addc(out, '\n'));
+    FIG_TRY(end_row(out));
     for (int row = 0; row < ROWS; row++) {
         bool any = false;
         for (int i = 0; i < COLUMNS; i++) {
             const char *line = "";
             size_t len = 0;
-            if (next_line(&s->columns[i].text, &at[i], &line, &len))
+            if ((lines ? next_line : next_words)(&s->columns[i].text, &at[i], &line, &len))
                 any = true;
             else
                 len = 0;
             FIG_TRY(add_cell(out, lines, line, len));
         }
-        while (out->len && out->data[out->len - 1] == ' ') out->data[--out->len] = 0;
         if (!any) break;
-        FIG_TRY(fig__buf_addc(out, '\n'));
+        FIG_TRY(end_row(out));
     }
+    trim(out);
     return lines ? fig__buf_adds(out, "  * is not in the training text\n") : FIG_OK;
 }
 
@@ -182,10 +232,12 @@ fig_status fig__showcase_print(fig__showcase *s, const fig_strings *data) {
         fig__buf *text = &s->columns[i].text;
         if (text->data) fig_filter_mask(s->filter, text->data, text->len);
     }
-    fig__map *lines = lines_of(s->ctx, data);
-    fig_status status = add_table(s, lines, &out);
+    fig__map *all = lines_of(s->ctx, data), *lines = is_list(all) ? all : NULL;
+    fig_status status = FIG_OK;
+    for (int i = 0; i < COLUMNS && !lines && !status; i++) status = join_words(&s->columns[i].text);
+    if (!status) status = add_table(s, lines, &out);
     if (!status) status = fig__print(s->ctx, out.data, out.len);
-    fig__map_free(lines);
+    fig__map_free(all);
     fig__buf_deinit(&out);
     return status;
 }
