@@ -42,29 +42,26 @@ fig_tensor *fig_rms_norm(fig_graph *g, const char *name, fig_tensor *x, double e
 
 /* --- pictures ---------------------------------------------------------------------------------------------------*/
 
-/* Window and groups give the shape; PyTorch's names. */
-static fig_tensor *conv_weight(fig_graph *g, fig_tensor *x, size_t out, const fig_conv_layer *l, bool transposed) {
+/* The transpose's weight is that of the convolution that it undoes: [.., out / groups, c] instead of [.., c / groups,
+ * out]. */
+static fig_tensor *conv_layer(fig_graph *g, const char *name, fig_tensor *x, size_t out, const fig_conv_layer *l,
+                              bool transposed) {
+    if (!x) return NULL;
     size_t c = fig_dim(x, -1), groups = l->options.groups ? l->options.groups : 1;
     size_t shape[4] = {l->kernel[0], l->kernel[1], (transposed ? out : c) / groups, transposed ? c : out};
-    return fig_param(g, "weight", (fig_init){FIG_INIT_NORMAL, l->std}, 4, shape);
+    fig_enter(g, "%s", name);
+    fig_tensor *w = fig_param(g, "weight", (fig_init){FIG_INIT_NORMAL, l->std}, 4, shape);
+    fig_tensor *b = l->no_bias ? NULL : fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &out);
+    fig_tensor *y =
+        transposed ? fig_conv2d_transpose_op(g, x, w, b, &l->options) : fig_conv2d_op(g, x, w, b, &l->options);
+    fig_leave(g);
+    return y;
 }
-
 fig_tensor *fig_conv2d(fig_graph *g, const char *name, fig_tensor *x, size_t out, const fig_conv_layer *l) {
-    if (!x) return NULL;
-    fig_enter(g, "%s", name);
-    fig_tensor *b = l->no_bias ? NULL : fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &out);
-    fig_tensor *y = fig_conv2d_op(g, x, conv_weight(g, x, out, l, false), b, &l->options);
-    fig_leave(g);
-    return y;
+    return conv_layer(g, name, x, out, l, false);
 }
-
 fig_tensor *fig_conv2d_transpose(fig_graph *g, const char *name, fig_tensor *x, size_t out, const fig_conv_layer *l) {
-    if (!x) return NULL;
-    fig_enter(g, "%s", name);
-    fig_tensor *b = l->no_bias ? NULL : fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &out);
-    fig_tensor *y = fig_conv2d_transpose_op(g, x, conv_weight(g, x, out, l, true), b, &l->options);
-    fig_leave(g);
-    return y;
+    return conv_layer(g, name, x, out, l, true);
 }
 
 /* (x - mean) / sqrt(var + eps) * gain + bias, broadcast; one chain. */

@@ -1,27 +1,6 @@
 /* Convolutions in all three directions: every level against plain loops in double; what may not change bits. */
 #include "check.h"
-#include "kernels/kernels.h"
-
-static uint64_t random_state;
-static uint32_t random_u32(void) {
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(random_state >> 33);
-}
-#define PICK(...) ((size_t[]){__VA_ARGS__})[random_u32() % FIG_COUNT(((size_t[]){__VA_ARGS__}))]
-
-static double get(const void *x, fig_dtype type, size_t i) {
-    if (type == FIG_BF16) return fig__bf16_to_f32(((const uint16_t *)x)[i]);
-    return type == FIG_F32 ? ((const float *)x)[i] : ((const double *)x)[i];
-}
-static void put(void *x, fig_dtype type, size_t i, double v) {
-    if (type == FIG_BF16)
-        ((uint16_t *)x)[i] = fig__f32_to_bf16((float)v);
-    else if (type == FIG_F32)
-        ((float *)x)[i] = (float)v;
-    else
-        ((double *)x)[i] = v;
-}
-static double epsilon(fig_dtype type) { return type == FIG_BF16 ? 0x1p-8 : type == FIG_F32 ? 0x1p-24 : 0x1p-53; }
+#include "numbers.h"
 
 static void *array_new(size_t n, fig_dtype type, bool filled) {
     void *x = calloc(n + 1, fig_dtype_size(type));
@@ -42,16 +21,18 @@ static size_t out_size(size_t n, size_t k, size_t stride, size_t dilation, ptrdi
 static figk_conv random_conv(void) {
     figk_conv c = {0};
     while (!c.oh || !c.ow) {
-        c = (figk_conv){
-            .n = PICK(1, 2, 5), .h = PICK(1, 4, 7, 9), .w = PICK(1, 3, 8, 13), .groups = PICK(1, 1, 1, 2, 4)};
-        c.c = c.groups * PICK(1, 3, 8, 17), c.o = c.groups * PICK(1, 2, 16, 33);
-        if (random_u32() % 4 == 0) c.c = c.o = c.groups = PICK(2, 5, 16, 37); /* depthwise */
-        c.kh = PICK(1, 1, 2, 3, 4), c.kw = PICK(1, 2, 3, 5);
-        c.stride[0] = PICK(1, 1, 2, 3), c.stride[1] = PICK(1, 1, 2);
-        c.dilation[0] = PICK(1, 1, 2), c.dilation[1] = PICK(1, 1, 3);
-        for (int i = 0; i < 2; i++) c.pad[i] = (ptrdiff_t)PICK(0, 1, 2, 3) - (random_u32() % 8 == 0);
-        c.oh = out_size(c.h, c.kh, c.stride[0], c.dilation[0], c.pad[0], (ptrdiff_t)PICK(0, 1, 2));
-        c.ow = out_size(c.w, c.kw, c.stride[1], c.dilation[1], c.pad[1], (ptrdiff_t)PICK(0, 1, 2));
+        c = (figk_conv){.n = PICK_SIZE(1, 2, 5),
+                        .h = PICK_SIZE(1, 4, 7, 9),
+                        .w = PICK_SIZE(1, 3, 8, 13),
+                        .groups = PICK_SIZE(1, 1, 1, 2, 4)};
+        c.c = c.groups * PICK_SIZE(1, 3, 8, 17), c.o = c.groups * PICK_SIZE(1, 2, 16, 33);
+        if (random_u32() % 4 == 0) c.c = c.o = c.groups = PICK_SIZE(2, 5, 16, 37); /* depthwise */
+        c.kh = PICK_SIZE(1, 1, 2, 3, 4), c.kw = PICK_SIZE(1, 2, 3, 5);
+        c.stride[0] = PICK_SIZE(1, 1, 2, 3), c.stride[1] = PICK_SIZE(1, 1, 2);
+        c.dilation[0] = PICK_SIZE(1, 1, 2), c.dilation[1] = PICK_SIZE(1, 1, 3);
+        for (int i = 0; i < 2; i++) c.pad[i] = (ptrdiff_t)PICK_SIZE(0, 1, 2, 3) - (random_u32() % 8 == 0);
+        c.oh = out_size(c.h, c.kh, c.stride[0], c.dilation[0], c.pad[0], (ptrdiff_t)PICK_SIZE(0, 1, 2));
+        c.ow = out_size(c.w, c.kw, c.stride[1], c.dilation[1], c.pad[1], (ptrdiff_t)PICK_SIZE(0, 1, 2));
     }
     return c;
 }

@@ -1,6 +1,7 @@
 /* Matrix products: every level against long double; what may not change bits; what may not be touched. */
 #include "check.h"
 #include "kernels/gemm.h"
+#include "numbers.h"
 #include "amx_emu.h"
 #include "kernels/x86/gemm_amx_impl.h"
 #include <pthread.h>
@@ -32,32 +33,7 @@ static void block_free(block *b) {
     munmap(b->base, b->mapped);
 }
 
-/* --- numbers -----------------------------------------------------------------------------------------------*/
-
-static uint64_t random_state;
-static uint32_t random_u32(void) {
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(random_state >> 33);
-}
-static size_t random_of(const size_t *choices, size_t n) { return choices[random_u32() % n]; }
-#define PICK_SIZE(...) random_of((size_t[]){__VA_ARGS__}, FIG_COUNT(((size_t[]){__VA_ARGS__})))
-
-static double get(const void *x, fig_dtype type, size_t i) {
-    if (type == FIG_BF16) return fig__bf16_to_f32(((const uint16_t *)x)[i]);
-    return type == FIG_F32 ? ((const float *)x)[i] : ((const double *)x)[i];
-}
-
-static void put(void *x, fig_dtype type, size_t i, double v) {
-    if (type == FIG_BF16)
-        ((uint16_t *)x)[i] = fig__f32_to_bf16((float)v);
-    else if (type == FIG_F32)
-        ((float *)x)[i] = (float)v;
-    else
-        ((double *)x)[i] = v;
-}
-
-/* The largest relative error of rounding. */
-static double epsilon(fig_dtype type) { return type == FIG_BF16 ? 0x1p-8 : type == FIG_F32 ? 0x1p-24 : 0x1p-53; }
+/* --- matrices ---------------------------------------------------------------------------------------------------*/
 
 /* A stored matrix, NaN between its rows: reading there shows. The last row ends with its last column. */
 static block matrix_new(size_t rows, size_t cols, size_t ld, size_t step, size_t batch, fig_dtype type) {

@@ -273,3 +273,28 @@ TEST(parameters_that_come_too_late_are_refused) {
     fig_graph_free(g);
     fig_params_free(p);
 }
+
+/* Down by a convolution, up again by a transposed one: shapes, and what the parameters are called. */
+TEST(convolution_layers) {
+    fig_context *ctx = check_context();
+    fig_params *params;
+    fig_graph *g;
+    fig_param_info p;
+    EXPECT_OK(ctx, fig_params_new(ctx, &(fig_params_options){.compute = FIG_F32, .seed = 1}, &params));
+    EXPECT_OK(ctx, fig_graph_new(ctx, params, &(fig_graph_options){FIG_TRAIN, FIG_F32}, &g));
+    fig_conv_layer down = {.kernel = {3, 3}, .options = {.stride = {2, 2}, .padding = {1, 1, 1, 1}}, .std = 0.1};
+    fig_conv_layer up = {.kernel = {4, 4}, .options = {.stride = {2, 2}, .padding = {1, 1, 1, 1}}, .no_bias = true};
+    fig_tensor *x = fig_input(g, "x", FIG_F32, 4, (size_t[]){2, 8, 6, 4}), *y = fig_conv2d(g, "down", x, 10, &down);
+    fig_tensor *z = fig_conv2d_transpose(g, "up", fig_group_norm(g, "norm", y, 5, 1e-5), 4, &up);
+    EXPECT_OK(ctx, fig_graph_status(g));
+    EXPECT(fig_dim(y, 1) == 4 && fig_dim(y, 2) == 3 && fig_dim(y, 3) == 10);
+    for (int i = 0; i < 4; i++) EXPECT_EQ_I(fig_dim(z, i), fig_dim(x, i));
+    EXPECT(fig_params_find(params, "down.weight", &p) && p.ndim == 4 && p.shape[2] == 4 && p.shape[3] == 10);
+    EXPECT(fig_params_find(params, "up.weight", &p) && p.shape[0] == 4 && p.shape[2] == 4 && p.shape[3] == 10);
+    EXPECT(fig_params_find(params, "down.bias", &p) && fig_params_find(params, "norm.bias", &p));
+    EXPECT(!fig_params_find(params, "up.bias", &p));
+    EXPECT(!fig_group_norm(g, "other", y, 3, 1e-5));
+    EXPECT_EQ_S(fig_error(ctx), "other: 10 channels do not divide into 3 groups");
+    fig_graph_free(g);
+    fig_params_free(params);
+}
