@@ -149,7 +149,8 @@ fig_tensor *fig_max_pool2d(fig_graph *g, fig_tensor *x, size_t k);
 fig_tensor *fig_noise(fig_graph *g, fig_tensor *like);
 
 /* --- state ------------------------------------------------------------------------------------------------------
- * state += rate * (value - state) in every run of the graph, after everything else may have read it. */
+ * state += rate * (value - state) in every run of the graph that is not dry, in the order of recording: what is
+ * recorded after it reads the new state. Whether the gradient of the step turns out finite makes no difference. */
 void fig_state_update(fig_graph *g, fig_tensor *state, fig_tensor *value, double rate);
 
 /* --- norms over the last axis -----------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ size_t fig__optimizer_state(fig__optimizer *opt, fig__flat *out, size_t max);
 /* --- tasks ------------------------------------------------------------------------------------------------------
  * What the loop does not know: what a batch is, which losses are descended, how a model is judged, what it shows of
  * itself. An architecture names its task (fig/model.h). A step goes through the task's phases in order: for each, the
- * gradient of the phase's loss is summed over the micro-batches, and the parameters are updated. */
+ * gradient of the phase's loss is summed over the micro-batches, and the parameters are updated. An update still moves
+ * every parameter, and the log has one loss: enough for one phase, all there is today. */
 typedef struct fig__phase {
     fig_graph *g;
     fig_plan *plan;

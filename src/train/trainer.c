@@ -69,6 +69,7 @@ fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_
     *t = (fig_trainer){.ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options};
     fig_status status = trainer_init(t);
     t->records = fig_memory(ctx).bytes_now;
+    if (!status) status = check_memory(t);
     if (status) {
         fig_trainer_free(t);
         return status;
@@ -94,7 +95,6 @@ static fig_status take_memory(fig_trainer *t) {
 
 fig_status fig__trainer_ready(fig_trainer *t) {
     if (t->ready) return FIG_OK;
-    FIG_TRY(check_memory(t));
     fig_status status = take_memory(t);
     if (status == FIG_ERR_NOMEM)
         return FIG_FAIL(t->ctx, FIG_ERR_NOMEM,
