@@ -26,8 +26,8 @@ static int difference(const fig__image *image, const fig__weight *want) {
     return worst;
 }
 
-/* Decoded sample by sample. Pillow resizes in fixed point and rounds between the axes; with alpha it also rounds what it
- * multiplies in, which dividing by an alpha of 75 makes up to 2 * 0.5 * 255 / 75 = 3.4. */
+/* Decoded sample by sample. Pillow resizes in fixed point and rounds between the axes; with alpha it also rounds what
+ * it multiplies in, which dividing by an alpha of 75 makes up to 2 * 0.5 * 255 / 75 = 3.4. */
 TEST(as_pillow_reads_them) {
     fig_context *ctx = check_context();
     fig__weights *values;
