@@ -55,7 +55,8 @@ fig_tensor *fig_input(fig_graph *g, const char *name, fig_dtype dtype, int ndim,
  * initialised: see fig_init in fig/params.h. Given in the store's compute type where it has two or more axes, else in
  * fp32 (fp64 in a FIG_F64 graph). */
 typedef struct fig_init {
-    enum { FIG_INIT_ZEROS, FIG_INIT_ONES, FIG_INIT_NORMAL, FIG_INIT_UNIFORM } kind;
+    /* TABLE: as NORMAL, for rows that are looked up or stand for classes; Muon leaves those to AdamW. */
+    enum { FIG_INIT_ZEROS, FIG_INIT_ONES, FIG_INIT_NORMAL, FIG_INIT_UNIFORM, FIG_INIT_TABLE } kind;
     double scale; /* standard deviation, or half width of the uniform interval */
 } fig_init;
 fig_tensor *fig_param(fig_graph *g, const char *name, fig_init init, int ndim, const size_t *shape);

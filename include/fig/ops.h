@@ -143,6 +143,11 @@ fig_tensor *fig_pixel_unshuffle(fig_graph *g, fig_tensor *x, size_t r);
 /* The largest of each k x k square of [n, h, w, c]; k divides h and w. */
 fig_tensor *fig_max_pool2d(fig_graph *g, fig_tensor *x, size_t k);
 
+/* --- noise ------------------------------------------------------------------------------------------------------
+ * Normal numbers of mean 0 and variance 1 in the shape of `like`, in every mode, keyed by the module path and the
+ * sample number along axis 0: at most one per module path unless fig_enter separates them. */
+fig_tensor *fig_noise(fig_graph *g, fig_tensor *like);
+
 /* --- state ------------------------------------------------------------------------------------------------------
  * state += rate * (value - state) in every run of the graph, after everything else may have read it. */
 void fig_state_update(fig_graph *g, fig_tensor *state, fig_tensor *value, double rate);

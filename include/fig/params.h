@@ -42,7 +42,7 @@ typedef struct fig_param_info {
     const char *path;
     int ndim;
     size_t shape[FIG_MAX_DIMS], numel;
-    bool trainable, is_state;
+    bool trainable, is_state, is_table;
     fig_dtype storage;  /* of data */
     void *data;         /* master (fp32 or fp64), or for inference the storage itself */
     void *copy;         /* compute copy, or NULL */

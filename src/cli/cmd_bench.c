@@ -133,8 +133,7 @@ static fig_status make_data(bench *b) {
     return status ? status : fig_dataset_open(ctx, out, &b->data);
 }
 
-/* --- one model
- * ------------------------------------------------------------------------------------------------------*/
+/* --- one model -----------------------------------------------------------------------------------------------------*/
 
 static fig_status make_model(bench *b, const shape *s, bool inference, fig_model **out) {
     const char *const keys[][2] = {{"n_layer", s->n_layer},

@@ -27,8 +27,7 @@ static const fig_option rows[] = {
 };
 static const fig_option_table table = {rows, FIG_COUNT(rows)};
 
-/* --- facts
- * ----------------------------------------------------------------------------------------------------------*/
+/* --- facts ---------------------------------------------------------------------------------------------------------*/
 
 static void put_str(fig__json *j, const char *key, const char *value) {
     fig__json_put(j, key, fig__json_new_str(value));
@@ -80,8 +79,7 @@ static fig__json *facts_new(const char *path, const char *kind) {
     return j;
 }
 
-/* --- models
- * ---------------------------------------------------------------------------------------------------------*/
+/* --- models --------------------------------------------------------------------------------------------------------*/
 
 static void put_tensors_of_model(fig__json *j, const fig_model *m) {
     fig__json *all = fig__json_new_object();
@@ -176,8 +174,7 @@ static fig_status describe_run(fig__args *args, const char *path) {
     return print_facts(args, j);
 }
 
-/* --- data and tokenizers
- * ----------------------------------------------------------------------------------------------*/
+/* --- data and tokenizers -------------------------------------------------------------------------------------------*/
 
 static fig_status describe_dataset(fig__args *args, const char *path) {
     fig_dataset *ds;
@@ -236,8 +233,7 @@ static fig_status describe_shard(fig__args *args, const char *path, const fig__m
     return print_facts(args, j);
 }
 
-/* --- which of them it is
- * ----------------------------------------------------------------------------------------------*/
+/* --- which of them it is -------------------------------------------------------------------------------------------*/
 
 static bool ends_with(const char *s, const char *end) {
     size_t n = strlen(s), k = strlen(end);

@@ -159,9 +159,10 @@ static void init_tile(void *arg, size_t tile, int thread) {
     const init_job *job = arg;
     const fig_init *init = &job->k->init;
     size_t end = FIG_MIN(job->k->numel, (tile + 1) * INIT_TILE);
+    bool normal = init->kind == FIG_INIT_NORMAL || init->kind == FIG_INIT_TABLE;
     for (size_t i = tile * INIT_TILE; i < end; i++) {
         double v = init->kind == FIG_INIT_ONES ? 1 : 0;
-        if (init->kind == FIG_INIT_NORMAL) v = init->scale * fig__rng_normal(&job->key, 0, i);
+        if (normal) v = init->scale * fig__rng_normal(&job->key, 0, i);
         if (init->kind == FIG_INIT_UNIFORM) v = init->scale * (2 * fig__rng_uniform(&job->key, 0, i) - 1);
         set_value(job->k, i, v);
     }
@@ -279,6 +280,7 @@ fig_param_info fig_params_at(const fig_params *p, size_t i) {
                            .numel = k->numel,
                            .trainable = k->trainable,
                            .is_state = k->is_state,
+                           .is_table = k->init.kind == FIG_INIT_TABLE,
                            .storage = k->storage,
                            .data = k->data,
                            .copy = k->copy,

@@ -133,7 +133,7 @@ static fig_tensor *build(fig_graph *g, const void *given, const fig_lm_inputs *i
     x = norm(g, c, "norm", x);
     size_t shape[2] = {(size_t)c->padded_vocab, (size_t)c->n_embd};
     fig_enter(g, "head");
-    *head = c->tied ? table : fig_param(g, "weight", (fig_init){FIG_INIT_NORMAL, c->init_std}, 2, shape);
+    *head = c->tied ? table : fig_param(g, "weight", (fig_init){FIG_INIT_TABLE, c->init_std}, 2, shape);
     fig_leave(g);
     return x;
 }

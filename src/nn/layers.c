@@ -15,7 +15,7 @@ fig_tensor *fig_linear(fig_graph *g, const char *name, fig_tensor *x, size_t out
 fig_tensor *fig_embed(fig_graph *g, const char *name, fig_tensor *index, size_t n, size_t c, double std,
                       fig_tensor **table) {
     fig_enter(g, "%s", name);
-    fig_tensor *w = fig_param(g, "weight", (fig_init){FIG_INIT_NORMAL, std}, 2, (size_t[]){n, c});
+    fig_tensor *w = fig_param(g, "weight", (fig_init){FIG_INIT_TABLE, std}, 2, (size_t[]){n, c});
     fig_tensor *y = fig_embedding(g, w, index);
     fig_leave(g);
     if (table) *table = w;

@@ -32,18 +32,10 @@ struct fig__optimizer {
     int64_t t;
 };
 
-/* Muon is for matrices inside the network; tables at its ends take AdamW. */
-static bool is_inner_matrix(const fig_param_info *p) {
-    static const char *const ends[] = {"embed", "pos", "head"};
-    if (p->ndim != 2) return false;
-    for (size_t i = 0; i < FIG_COUNT(ends); i++)
-        if (!strncmp(p->path, ends[i], strlen(ends[i]))) return false;
-    return true;
-}
-
 static int kind_of(const fig_param_info *p, const fig_train_options *o) {
     int kind = p->optimizer >= 0 ? p->optimizer : o->optimizer;
-    return kind == FIG_MUON && !is_inner_matrix(p) ? FIG_ADAMW : kind;
+    /* Muon is for matrices inside the network; tables at its ends, vectors and convolutions take AdamW. */
+    return kind == FIG_MUON && (p->ndim != 2 || p->is_table) ? FIG_ADAMW : kind;
 }
 
 /* --- Muon: the momentum, made orthogonal by five Newton-Schulz steps --------------------------------------------*/

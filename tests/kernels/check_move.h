@@ -238,6 +238,46 @@ static void check_sumsq(void) {
         }
 }
 
+/* --- normal numbers ------------------------------------------------------------------------------------------*/
+
+/* The radius is at most sqrt(-2 ln 2^-24) = 5.77; rounding moves it by a few units and the angle by 2^-22. Any run of
+ * elements has the bits that they have in a longer one. */
+static void check_normals(void) {
+    static const uint64_t first[] = {0, 1, 2, 3, 4, 1000003, ((uint64_t)4 << 32) - 100, (uint64_t)5 << 33};
+    fig_rng_key key = {.seed = 3, .stream = 0x123456789abcdefu, .step = 11};
+    for (size_t s = 0; s < FIG_COUNT(sizes); s++)
+        for (size_t f = 0; f < FIG_COUNT(first); f++) {
+            size_t n = sizes[s];
+            array y = array_new(FIG_F32, n, shifts[s % 3]), want = array_new(FIG_F64, n, 0);
+            array part = array_new(FIG_F32, n / 2, 0);
+            now_.t->normals(n, y.p, &key, s, first[f]);
+            figk_oracle()->normals(n, want.p, &key, s, first[f]);
+            now_.t->normals(n / 2, part.p, &key, s, first[f] + n - n / 2);
+            for (size_t i = 0; i < n; i++)
+                expect_near(FIG_F32, array_get(&y, i), array_get(&want, i), 5.77 * 3 * 0x1p-22, i);
+            for (size_t i = 0; i < n / 2; i++)
+                expect(array_get(&part, i) == array_get(&y, n - n / 2 + i), "element %zu depends on its run", i);
+            array_free(&y), array_free(&want), array_free(&part);
+        }
+}
+/* Mean 0, variance 1, kurtosis 3, neighbours independent: each within five standard errors over a million. */
+static void check_normals_moments(void) {
+    enum { N = 1 << 20 };
+    float *y = malloc(N * sizeof *y);
+    fig_rng_key key = {.seed = 1, .stream = 5, .step = 2};
+    double sum = 0, square = 0, fourth = 0, product = 0;
+    now_.t->normals(N, y, &key, 9, 0);
+    for (size_t i = 0; i < N; i++) {
+        double v = (double)y[i];
+        sum += v, square += v * v, fourth += v * v * v * v, product += i ? v * (double)y[i - 1] : 0;
+    }
+    double error = 5 / sqrt((double)N);
+    expect(fabs(sum / N) < error && fabs(square / N - 1) < error * sqrt(2) && fabs(fourth / N - 3) < error * sqrt(96) &&
+               fabs(product / N) < error,
+           "moments %g %g %g, neighbours %g", sum / N, square / N, fourth / N, product / N);
+    free(y);
+}
+
 /* --- dropout -------------------------------------------------------------------------------------------------*/
 
 /* Element by element from the generator itself, so all levels give the same bits. */

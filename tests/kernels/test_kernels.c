@@ -16,6 +16,7 @@ static void check_elsewhere(void) {}
     TEST(name) { each_level(#name, check_##name); }
 #include "kernels/kernels.def"
 #undef KERNEL
+TEST(normals_moments) { each_level("normals", check_normals_moments); }
 TEST(store_rounding) { each_level("store", check_store_rounding); }
 
 #define FIGK_EW(name, n_in, expr)                                      \

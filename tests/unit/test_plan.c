@@ -408,3 +408,35 @@ TEST(dropout_follows_the_sample_not_its_row) {
     fig_plan_free(plan);
     fig_graph_free(g);
 }
+
+/* As with dropout: a sample's noise is its own, whatever row it stands in, and another in the next step. */
+TEST(noise_follows_the_sample_not_its_row) {
+    fig_context *ctx = check_context();
+    for (int type = 0; type < 2; type++) {
+        fig_graph *g;
+        fig_dtype dtype = type ? FIG_BF16 : FIG_F32;
+        EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, dtype}, &g));
+        fig_tensor *x = fig_input(g, "x", FIG_F32, 2, (size_t[]){6, 40}), *y[2];
+        for (int i = 0; i < 2; i++) {
+            fig_enter(g, "noise%d", i);
+            y[i] = fig_cast(g, fig_noise(g, x), FIG_F32);
+            fig_leave(g);
+        }
+        fig_plan *plan;
+        EXPECT_OK(ctx, fig_plan_new(g, y, 2, NULL, &plan));
+        const float *a = fig_plan_data(plan, y[0]), *b = fig_plan_data(plan, y[1]);
+        float first[6 * 40];
+        EXPECT_OK(ctx, fig_plan_run(plan, &(fig_run_args){.seed = 1, .sample0 = 10}));
+        memcpy(first, a, sizeof first);
+        EXPECT(memcmp(first, b, sizeof first)); /* another path */
+        double square = 0;
+        for (int i = 0; i < 240; i++) square += (double)first[i] * (double)first[i];
+        EXPECT(square / 240 > 0.5 && square / 240 < 1.6);
+        EXPECT_OK(ctx, fig_plan_run(plan, &(fig_run_args){.seed = 1, .sample0 = 12}));
+        EXPECT(!memcmp(first + 2 * 40, a, 4 * 40 * sizeof *a));
+        EXPECT_OK(ctx, fig_plan_run(plan, &(fig_run_args){.seed = 1, .sample0 = 10, .step = 1}));
+        EXPECT(memcmp(first, a, sizeof first));
+        fig_plan_free(plan);
+        fig_graph_free(g);
+    }
+}
