@@ -4,13 +4,10 @@
 #include "data/chars.h"
 #include "data/manifest.h"
 #include "data/origin.h"
+#include "data/partial.h"
 #include "data/shard.h"
 #include "data/text.h"
-#include <errno.h>
 #include <math.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 typedef struct prepare {
     fig_context *ctx;
@@ -255,41 +252,6 @@ static fig_status tokenise(prepare *p) {
 
 /* --- the folder -------------------------------------------------------------------------------------------*/
 
-/* Removes what prepares that were killed left beside out_dir: NAME.partial-PID of processes that are gone. */
-static void sweep_partials(prepare *p, const char *prefix) {
-    const char *base = fig__path_base(prefix);
-    char *parent = fig__strdup(p->ctx, prefix);
-    if (!parent) return;
-    parent[base - prefix] = 0;
-    fig__paths names = {0};
-    if (fig__dir_list(p->ctx, *parent ? parent : ".", 1 << 20, &names)) fig_error_clear(p->ctx);
-    for (size_t i = 0; i < names.n; i++) {
-        if (strncmp(names.data[i], base, strlen(base))) continue;
-        long pid = strtol(names.data[i] + strlen(base), NULL, 10);
-        bool is_gone = pid > 0 && kill((pid_t)pid, 0) && errno == ESRCH;
-        char *path = is_gone ? fig__path_join(p->ctx, *parent ? parent : ".", names.data[i]) : NULL;
-        if (path && fig__dir_remove(p->ctx, path)) fig_error_clear(p->ctx);
-        fig__free(p->ctx, path);
-    }
-    fig__paths_deinit(p->ctx, &names);
-    fig__free(p->ctx, parent);
-}
-
-static fig_status make_tmp_dir(prepare *p) {
-    fig__buf path;
-    fig__buf_init(&path, p->ctx, 1 << 16);
-    size_t len = strlen(p->options->out_dir);
-    while (len > 1 && p->options->out_dir[len - 1] == '/') len--;
-    fig_status status = fig__buf_printf(&path, "%.*s.partial-", (int)len, p->options->out_dir);
-    if (!status) sweep_partials(p, path.data);
-    if (!status) status = fig__buf_printf(&path, "%ld", (long)getpid());
-    if (!status) status = fig__dir_remove(p->ctx, path.data);
-    if (!status) status = fig__mkdirs(p->ctx, path.data);
-    if (!status && !(p->tmp_dir = fig__strdup(p->ctx, path.data))) status = FIG_ERR_NOMEM;
-    fig__buf_deinit(&path);
-    return status;
-}
-
 static fig_status save_tokenizer(prepare *p) {
     char *path = fig__path_join(p->ctx, p->tmp_dir, "tokenizer.json");
     fig_status status = path ? fig_tokenizer_save(p->tok, path) : FIG_ERR_NOMEM;
@@ -329,7 +291,7 @@ static fig_status build(prepare *p, uint64_t shard_tokens) {
     FIG_TRY(scan(p));
     FIG_TRY(list_sources(p));
     for (size_t i = 0; i < p->options->n_paths; i++) fig__origin_read(p->ctx, p->options->paths[i], &p->manifest.info);
-    FIG_TRY(make_tmp_dir(p));
+    FIG_TRY(fig__partial_dir(p->ctx, p->options->out_dir, &p->tmp_dir));
     set_up(p, shard_tokens);
     FIG_TRY(tokenise(p));
     count_tokens(p);

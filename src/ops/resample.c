@@ -3,7 +3,7 @@
  *
  * A map is a sparse matrix [outputs, inputs], worked out from the sizes of the run into the workspace; its transpose is
  * the gradient. A tensor is seen as [outer, n, inner] around the axis, so that an output is a blend of rows. */
-#include <math.h>
+#include "base/resize.h"
 #include "ops/ops.h"
 
 typedef enum resample_kind { FIR, MEAN, RESIZE } resample_kind;
@@ -11,7 +11,7 @@ typedef struct resample_attr {
     resample_kind kind;
     int axis;
     size_t n; /* outputs of MEAN and RESIZE */
-    fig_resize_kind resize;
+    fig__resize_filter resize;
     fig_fir fir;
 } resample_attr;
 
@@ -31,12 +31,10 @@ static size_t n_outputs(const resample_attr *a, size_t n) {
     return room < 0 ? 0 : (size_t)room / a->fir.down + 1;
 }
 
-static double support_of(fig_resize_kind f) { return f == FIG_RESIZE_LINEAR ? 1 : f == FIG_RESIZE_CUBIC ? 2 : 3; }
-
 static size_t most_entries(const resample_attr *a, size_t n_in, size_t n_out) { /* of one output */
     if (a->kind == FIR) return a->fir.n_taps;
-    size_t share = fig__ceil_div(n_in, FIG_MAX(n_out, 1)) + 1;
-    return a->kind == MEAN ? share : (size_t)(2 * support_of(a->resize)) * share + 2;
+    if (a->kind == RESIZE) return fig__resize_most(a->resize, n_in, n_out);
+    return fig__ceil_div(n_in, FIG_MAX(n_out, 1)) + 1;
 }
 
 static void add_entry(sparse *m, int64_t index, double weight) {
@@ -56,29 +54,9 @@ static void mean_row(sparse *m, size_t n_in, size_t n_out, size_t row) {
     for (size_t i = first; i < last; i++) add_entry(m, (int64_t)i, 1 / (double)(last - first));
 }
 
-static double sinc(double x) { return x == 0 ? 1 : sin(M_PI * x) / (M_PI * x); }
-/* Keys' cubic with a = -1/2, as in Pillow. */
-static double filter_at(fig_resize_kind f, double x) {
-    x = fabs(x);
-    if (x >= support_of(f)) return 0;
-    if (f == FIG_RESIZE_LINEAR) return 1 - x;
-    if (f == FIG_RESIZE_CUBIC) return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : ((-0.5 * x + 2.5) * x - 4) * x + 2;
-    return sinc(x) * sinc(x / 3);
-}
-
-/* The filter widens where the picture shrinks; weights of a row sum to 1. */
-static void resize_row(fig_resize_kind f, sparse *m, size_t n_in, size_t n_out, size_t row) {
-    double scale = (double)n_in / (double)n_out, wide = fmax(scale, 1), centre = ((double)row + 0.5) * scale;
-    double reach = support_of(f) * wide, sum = 0;
-    int64_t first = FIG_MAX((int64_t)floor(centre - reach), 0),
-            last = FIG_MIN((int64_t)ceil(centre + reach), (int64_t)n_in);
-    size_t start = m->n_entries;
-    for (int64_t i = first; i < last; i++) {
-        double w = filter_at(f, ((double)i + 0.5 - centre) / wide);
-        if (w != 0) add_entry(m, i, w);
-        sum += w;
-    }
-    for (size_t e = start; e < m->n_entries; e++) m->weight[e] /= sum;
+static void resize_row(fig__resize_filter f, sparse *m, size_t n_in, size_t n_out, size_t row) {
+    size_t first, n = fig__resize_weights(f, n_in, n_out, row, &first, m->weight + m->n_entries);
+    for (size_t i = 0; i < n; i++) m->index[m->n_entries++] = (uint32_t)(first + i);
 }
 
 /* Lays a map of n_rows with at most `room` entries out in memory, and moves the memory on. */
@@ -225,9 +203,9 @@ static const struct {
     {1, 8, 2, {FIR, 1, 0, 0, {.up = 3, .down = 2, .n_taps = 2, .taps = {1, -2}, .before = -1, .after = 0}}},
     {2, 7, 2, {MEAN, 1, 3, 0, {0}}},
     {1, 3, 2, {MEAN, 1, 5, 0, {0}}},
-    {2, 9, 2, {RESIZE, 1, 4, FIG_RESIZE_LINEAR, {0}}},
-    {1, 4, 3, {RESIZE, 1, 7, FIG_RESIZE_CUBIC, {0}}},
-    {1, 8, 1, {RESIZE, 1, 5, FIG_RESIZE_LANCZOS, {0}}},
+    {2, 9, 2, {RESIZE, 1, 4, FIG__RESIZE_LINEAR, {0}}},
+    {1, 4, 3, {RESIZE, 1, 7, FIG__RESIZE_CUBIC, {0}}},
+    {1, 8, 1, {RESIZE, 1, 5, FIG__RESIZE_LANCZOS, {0}}},
 };
 static fig_tensor *sample_resample(fig_op_sampler *s, int variant) {
     if (variant >= (int)FIG_COUNT(cases)) return NULL;
@@ -274,7 +252,7 @@ fig_tensor *fig_adaptive_mean(fig_graph *g, fig_tensor *x, int axis, size_t n) {
     return x ? resample(g, x, &(resample_attr){.kind = MEAN, .axis = fig__axis(x, axis), .n = n}) : NULL;
 }
 fig_tensor *fig_resize(fig_graph *g, fig_tensor *x, int axis, size_t n, fig_resize_kind kind) {
-    resample_attr a = {.kind = RESIZE, .n = n, .resize = kind};
+    resample_attr a = {.kind = RESIZE, .n = n, .resize = (fig__resize_filter)kind};
     if (x) a.axis = fig__axis(x, axis);
     return x ? resample(g, x, &a) : NULL;
 }

@@ -1,0 +1,71 @@
+/* fig/pictures.h: from a person's pictures to samples of bytes.
+ *
+ *     paths --> pictures, decoded --(fig_pictures_prepare)--> samples of one size in a folder --> training rows
+ *
+ * Pictures are decoded once, on all threads; training reads memory-mapped bytes, so a set may be larger than memory and
+ * a step never waits for a decoder. What is read, whatever the names say:
+ *
+ *     folders      every PNG, JPEG and WebP file below, in order of path. metadata.jsonl (one object a line: file_name,
+ *                  and text or caption, label, split) or FILE.txt beside FILE.png give captions. Folders called train,
+ *                  val, validation or test give the split; the others, joined by /, are the class.
+ *     .tar, .zip   plain or compressed: the same inside, or WebDataset (files of one stem belong together: .png, .jpg
+ *                  or .webp; .txt, of whose lines the first is the caption; .cls; .json with text or caption, label)
+ *     IDX          MNIST's format, plain or compressed; NAME-labels-idx1-ubyte beside NAME-images-idx3-ubyte gives
+ *                  classes; files called t10k*, test* and val* are held out, train* are not
+ *     .npy         uint8 [n, h, w], [n, h, w, c] or [n, h*h], plain or compressed; the file's name is the class where
+ *                  several are given
+ *
+ * Other files are left out and counted. What cannot be decoded is left out, counted and the first of it named; more
+ * than one in ten is an error. */
+#ifndef FIG_PICTURES_H
+#define FIG_PICTURES_H
+#include <fig/dataset.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fig_pictures_options {
+    const char *const *paths;
+    size_t n_paths;
+    const char *out_dir;
+    int64_t size; /* side of the squares; 0: what the first pictures have if they are squares of at most 64, else 64 */
+    int64_t channels;    /* 1 grey, 3 RGB, 4 RGBA; 0: what the first pictures need */
+    double val_fraction; /* of pictures that do not say their split, by a hash of their names */
+    bool force;          /* replace an out_dir that was prepared from something else */
+    fig_dataset_progress_fn *progress;
+    void *user;
+} fig_pictures_options;
+fig_pictures_options fig_pictures_options_default(void);
+
+typedef struct fig_pictures_info {
+    size_t size, channels;
+    uint64_t n[FIG_SPLIT_COUNT];
+    int32_t n_classes;   /* 0: none are known */
+    uint64_t n_captions; /* pictures that have one */
+    uint64_t n_other;    /* files left out: no pictures */
+    uint64_t n_broken;
+    char first_broken[256]; /* what the decoder said */
+    char data_sha256[65];   /* of the samples: names the data in a model card */
+    char licence[128], origin[256];
+} fig_pictures_info;
+
+fig_status fig_pictures_prepare(fig_context *ctx, const fig_pictures_options *options, fig_pictures_info *info);
+
+typedef struct fig_pictures fig_pictures;
+bool fig_pictures_is_prepared(const char *path);
+fig_status fig_pictures_open(fig_context *ctx, const char *dir, fig_pictures **out);
+void fig_pictures_close(fig_pictures *p);
+const fig_pictures_info *fig_pictures_get_info(const fig_pictures *p);
+/* Samples [size, size, channels], borrowed. */
+const uint8_t *fig_pictures_pixels(const fig_pictures *p, fig_data_split split, uint64_t i);
+int32_t fig_pictures_class(const fig_pictures *p, fig_data_split split, uint64_t i);       /* -1: none */
+const char *fig_pictures_caption(const fig_pictures *p, fig_data_split split, uint64_t i); /* "": none */
+const char *fig_pictures_class_name(const fig_pictures *p, int32_t c);                     /* "": numbers only */
+/* Which picture training sample `sample` is: every one once per epoch, in an order of the seed and epoch. */
+uint64_t fig_pictures_sample(const fig_pictures *p, fig_data_split split, uint64_t seed, uint64_t sample);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,132 @@
+/* data/pictures/manifest.c: manifest.json of prepared pictures, every number checked. */
+#include "data/pictures/pictures.h"
+
+#define NAME "manifest.json"
+#define MAX_BYTES ((size_t)256 << 20)
+
+char *fig__pictures_path(fig_context *ctx, const char *dir, fig_data_split split, const char *ending) {
+    char name[32];
+    snprintf(name, sizeof name, "%s.%s", fig_split_name(split), ending);
+    return fig__path_join(ctx, dir, name);
+}
+
+void fig__class_names_deinit(fig_context *ctx, fig__class_names *names) {
+    for (size_t i = 0; i < names->n; i++) fig__free(ctx, names->data[i]);
+    fig__free(ctx, names->data);
+    *names = (fig__class_names){0};
+}
+void fig__pictures_manifest_deinit(fig_context *ctx, fig__pictures_manifest *m) {
+    fig__class_names_deinit(ctx, &m->classes);
+}
+
+bool fig_pictures_is_prepared(const char *path) {
+    char name[4096], head[256];
+    if (snprintf(name, sizeof name, "%s/" NAME, path) >= (int)sizeof name) return false;
+    FILE *file = fopen(name, "rbe");
+    if (!file) return false;
+    size_t n = fread(head, 1, sizeof head - 1, file);
+    fclose(file);
+    head[n] = 0;
+    return strstr(head, "\"" FIG__PICTURES_FORMAT "\"") != NULL;
+}
+
+/* --- writing ----------------------------------------------------------------------------------------------------*/
+
+static fig__json *manifest_json(const fig__pictures_manifest *m) {
+    const fig_pictures_info *info = &m->info;
+    fig__json *j = fig__json_new_object(), *splits = fig__json_new_object(), *classes = fig__json_new_array();
+    fig_status bad = fig__json_put(j, "format", fig__json_new_str(FIG__PICTURES_FORMAT));
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"version", FIG__PICTURES_VERSION}, {"size", info->size},
+                   {"channels", info->channels},       {"n_classes", (uint64_t)info->n_classes},
+                   {"captions", info->n_captions},     {"other_files", info->n_other},
+                   {"broken", info->n_broken}};
+    const struct {
+        const char *key, *value;
+    } texts[] = {{"first_broken", info->first_broken},
+                 {"data_sha256", info->data_sha256},
+                 {"licence", info->licence},
+                 {"origin", info->origin},
+                 {"fingerprint", m->fingerprint}};
+    for (size_t i = 0; i < FIG_COUNT(numbers); i++)
+        bad |= fig__json_put(j, numbers[i].key, fig__json_new_int((int64_t)numbers[i].value));
+    for (int i = 0; i < FIG_SPLIT_COUNT; i++)
+        bad |= fig__json_put(splits, fig_split_name((fig_data_split)i), fig__json_new_int((int64_t)info->n[i]));
+    bad |= fig__json_put(j, "splits", splits);
+    for (size_t i = 0; i < FIG_COUNT(texts); i++)
+        bad |= fig__json_put(j, texts[i].key, fig__json_new_strn(texts[i].value, strlen(texts[i].value)));
+    for (size_t i = 0; i < m->classes.n; i++)
+        bad |= fig__json_push(classes, fig__json_new_strn(m->classes.data[i], strlen(m->classes.data[i])));
+    bad |= fig__json_put(j, "classes", classes);
+    if (!bad) return j;
+    fig__json_free(j);
+    return NULL;
+}
+
+fig_status fig__pictures_manifest_save(fig_context *ctx, const char *dir, const fig__pictures_manifest *m) {
+    fig__json *j = manifest_json(m);
+    char *path = fig__path_join(ctx, dir, NAME);
+    fig_status status = j && path ? fig__json_save(ctx, path, j, 1) : FIG_ERR_NOMEM;
+    fig__json_free(j);
+    fig__free(ctx, path);
+    return status;
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------*/
+
+static fig_status get(fig_context *ctx, const char *path, const fig__json *j, const char *key, int64_t low,
+                      int64_t high, int64_t *out) {
+    *out = fig__json_int(fig__json_get(j, key), low - 1);
+    FIG_CHECK(ctx, *out >= low && *out <= high, FIG_ERR_FORMAT, "%s: \"%s\" is missing or out of range", path, key);
+    return FIG_OK;
+}
+
+static void get_text(const fig__json *j, const char *key, char *out, size_t size) {
+    snprintf(out, size, "%s", fig__json_str(fig__json_get(j, key), ""));
+}
+
+static fig_status read_manifest(fig_context *ctx, const char *path, const fig__json *j, fig__pictures_manifest *m) {
+    fig_pictures_info *info = &m->info;
+    int64_t version, size, channels, n_classes, captions, other, broken, n;
+    FIG_TRY(get(ctx, path, j, "version", FIG__PICTURES_VERSION, FIG__PICTURES_VERSION, &version));
+    FIG_TRY(get(ctx, path, j, "size", 1, 65535, &size));
+    FIG_TRY(get(ctx, path, j, "channels", 1, 4, &channels));
+    FIG_TRY(get(ctx, path, j, "n_classes", 0, FIG__PICTURES_MAX_CLASSES, &n_classes));
+    FIG_TRY(get(ctx, path, j, "captions", 0, INT64_MAX, &captions));
+    FIG_TRY(get(ctx, path, j, "other_files", 0, INT64_MAX, &other));
+    FIG_TRY(get(ctx, path, j, "broken", 0, INT64_MAX, &broken));
+    for (int i = 0; i < FIG_SPLIT_COUNT; i++) {
+        FIG_TRY(get(ctx, path, fig__json_get(j, "splits"), fig_split_name((fig_data_split)i), 0, INT64_MAX >> 20, &n));
+        info->n[i] = (uint64_t)n;
+    }
+    info->size = (size_t)size, info->channels = (size_t)channels, info->n_classes = (int32_t)n_classes;
+    info->n_captions = (uint64_t)captions, info->n_other = (uint64_t)other, info->n_broken = (uint64_t)broken;
+    get_text(j, "first_broken", info->first_broken, sizeof info->first_broken);
+    get_text(j, "data_sha256", info->data_sha256, sizeof info->data_sha256);
+    get_text(j, "licence", info->licence, sizeof info->licence);
+    get_text(j, "origin", info->origin, sizeof info->origin);
+    get_text(j, "fingerprint", m->fingerprint, sizeof m->fingerprint);
+    const fig__json *classes = fig__json_get(j, "classes");
+    for (size_t i = 0; i < fig__json_size(classes); i++) {
+        char *name = fig__strdup(ctx, fig__json_str(fig__json_at(classes, i), ""));
+        fig_status status = name ? FIG_PUSH(ctx, &m->classes, name) : FIG_ERR_NOMEM;
+        if (status) return fig__free(ctx, name), status;
+    }
+    FIG_CHECK(ctx, !m->classes.n || m->classes.n == (size_t)n_classes, FIG_ERR_FORMAT, "%s: %zu names of %lld classes",
+              path, m->classes.n, (long long)n_classes);
+    return FIG_OK;
+}
+
+fig_status fig__pictures_manifest_load(fig_context *ctx, const char *dir, fig__pictures_manifest *m) {
+    fig__json *j = NULL;
+    *m = (fig__pictures_manifest){0};
+    char *path = fig__path_join(ctx, dir, NAME);
+    fig_status status = path ? fig__json_load(ctx, path, MAX_BYTES, &j) : FIG_ERR_NOMEM;
+    if (!status) status = read_manifest(ctx, path, j, m);
+    if (status) fig__pictures_manifest_deinit(ctx, m);
+    fig__json_free(j);
+    fig__free(ctx, path);
+    return status;
+}

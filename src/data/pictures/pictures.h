@@ -1,0 +1,35 @@
+/* data/pictures/pictures.h: the prepared folder, as prepare.c writes and open.c reads it.
+ *
+ *     manifest.json        size, channels, counts, classes, where it came from
+ *     train.bin, val.bin   samples [n, size, size, channels]
+ *     train.labels ...     int32 [n], little endian; -1: none
+ *     train.captions ...   one line each, "" for none; backslash and line ends escaped as in C */
+#ifndef FIG_PICTURES_PRIVATE_H
+#define FIG_PICTURES_PRIVATE_H
+#include "base/file.h"
+#include "base/json.h"
+#include <fig/pictures.h>
+
+#define FIG__PICTURES_FORMAT "figment-pictures"
+#define FIG__PICTURES_VERSION 1
+#define FIG__PICTURES_MAX_CLASSES 1000000
+
+/* DIR/train.bin; the caller's (fig__free). */
+char *fig__pictures_path(fig_context *ctx, const char *dir, fig_data_split split, const char *ending);
+
+typedef struct fig__class_names {
+    char **data;
+    size_t n, cap;
+} fig__class_names;
+void fig__class_names_deinit(fig_context *ctx, fig__class_names *names);
+
+typedef struct fig__pictures_manifest {
+    fig_pictures_info info;
+    fig__class_names classes;
+    char fingerprint[65]; /* of sources and options: whether preparing again would give the same */
+} fig__pictures_manifest;
+fig_status fig__pictures_manifest_save(fig_context *ctx, const char *dir, const fig__pictures_manifest *m);
+fig_status fig__pictures_manifest_load(fig_context *ctx, const char *dir, fig__pictures_manifest *m);
+void fig__pictures_manifest_deinit(fig_context *ctx, fig__pictures_manifest *m);
+
+#endif

@@ -1,0 +1,93 @@
+/* data/pictures/source.c: the table of layouts, and what names and metadata say. */
+#include "data/pictures/source.h"
+#include "base/io.h"
+
+#define HEAD 512
+
+static const fig__picture_kind *const kinds[] = {&fig__pictures_single, &fig__pictures_idx, &fig__pictures_npy,
+                                                 &fig__pictures_archive};
+
+static fig_status find_kind(fig_context *ctx, const char *path, const fig__picture_kind **kind) {
+    uint8_t head[HEAD];
+    FILE *file = fopen(path, "rbe");
+    if (!file) return fig__io_fail(ctx, path, "cannot be opened");
+    size_t n = fread(head, 1, sizeof head, file);
+    bool failed = ferror(file);
+    fclose(file);
+    if (failed) return fig__io_fail(ctx, path, "cannot be read");
+    FIG_CHECK(ctx, n, FIG_ERR_FORMAT, "%s: is empty; name a picture, a folder or an archive of them", path);
+    for (size_t i = 0; i < FIG_COUNT(kinds); i++)
+        if (kinds[i]->probe(path, head, n)) {
+            *kind = kinds[i];
+            return FIG_OK;
+        }
+    return FIG_FAIL(ctx, FIG_ERR_FORMAT,
+                    "%s: no pictures; PNG, JPEG, WebP, folders, tar and zip archives, IDX and .npy files are read",
+                    path);
+}
+
+fig_status fig__picture_source_open(fig_context *ctx, const char *path, bool is_one_of_many,
+                                    fig__picture_source **out) {
+    const fig__picture_kind *kind = &fig__pictures_folder;
+    *out = NULL;
+    if (!fig__path_is_dir(path)) FIG_TRY(find_kind(ctx, path, &kind));
+    fig__picture_source *s = FIG_NEW(ctx, fig__picture_source);
+    if (!s) return FIG_ERR_NOMEM;
+    *s = (fig__picture_source){.ctx = ctx, .kind = kind, .path = path, .is_one_of_many = is_one_of_many};
+    fig_status status = kind->open(s);
+    if (status)
+        fig__picture_source_close(s);
+    else
+        *out = s;
+    return status;
+}
+
+void fig__picture_source_close(fig__picture_source *s) {
+    if (!s) return;
+    s->kind->close(s);
+    fig__free(s->ctx, s);
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------*/
+
+int fig__split_of_file(const char *base) {
+    static const char *const held_out[] = {"t10k", "test", "val"};
+    for (size_t i = 0; i < FIG_COUNT(held_out); i++)
+        if (!strncmp(base, held_out[i], strlen(held_out[i]))) return FIG_SPLIT_VAL;
+    return strncmp(base, "train", 5) ? -1 : FIG_SPLIT_TRAIN;
+}
+
+static int split_of_name(const char *name, size_t len) {
+    static const struct {
+        const char *name;
+        fig_data_split split;
+    } names[] = {{"train", FIG_SPLIT_TRAIN}, {"training", FIG_SPLIT_TRAIN}, {"val", FIG_SPLIT_VAL},
+                 {"valid", FIG_SPLIT_VAL},   {"validation", FIG_SPLIT_VAL}, {"test", FIG_SPLIT_VAL}};
+    for (size_t i = 0; i < FIG_COUNT(names); i++)
+        if (strlen(names[i].name) == len && !memcmp(names[i].name, name, len)) return (int)names[i].split;
+    return -1;
+}
+
+int fig__split_of_path(const char *path, char *class_name, size_t size) {
+    int split = -1;
+    size_t used = 0;
+    *class_name = 0;
+    for (const char *end; (end = strchr(path, '/')); path = end + 1) {
+        size_t len = (size_t)(end - path);
+        int said = split_of_name(path, len);
+        if (said >= 0) split = said;
+        bool skip = said >= 0 || !len || (len == 1 && *path == '.') || used + len + 2 > size;
+        if (!skip) used += (size_t)snprintf(class_name + used, size - used, "%s%.*s", used ? "/" : "", (int)len, path);
+    }
+    return split;
+}
+
+void fig__picture_metadata(const fig__json *j, fig__picture *picture) {
+    const fig__json *label = fig__json_get(j, "label"), *class = label ? label : fig__json_get(j, "class");
+    const char *split = fig__json_str(fig__json_get(j, "split"), "");
+    const char *caption = fig__json_str(fig__json_get(j, "text"), fig__json_str(fig__json_get(j, "caption"), NULL));
+    if (caption) picture->caption = caption;
+    if (fig__json_type(class) == FIG_JSON_STRING) picture->class_name = fig__json_str(class, NULL);
+    picture->class_number = fig__json_int(class, picture->class_number);
+    if (*split) picture->split = split_of_name(split, strlen(split));
+}

@@ -1,0 +1,143 @@
+/* Pictures against Pillow (tests/golden/make_images.py), broken ones, and PNG there and back. */
+#include "check.h"
+#include "base/file.h"
+#include "files/safetensors.h"
+#include "media/image/image.h"
+
+#define FOLDER "tests/golden/images"
+
+static fig_status load(fig_context *ctx, const char *name, fig__image *out) {
+    char path[256];
+    fig__mapping map;
+    snprintf(path, sizeof path, FOLDER "/%s", name);
+    FIG_TRY(fig__file_map(ctx, path, &map));
+    fig_status status = fig__image_decode(ctx, name, map.data, map.size, out);
+    fig__file_unmap(&map);
+    return status;
+}
+
+/* The largest difference of a sample. */
+static int difference(const fig__image *image, const fig__weight *want) {
+    const uint8_t *y = want->data;
+    int worst = 0;
+    if (want->ndim != 3 || want->shape[0] != image->h || want->shape[1] != image->w || want->shape[2] != image->c)
+        return 999;
+    for (size_t i = 0; i < want->numel; i++) worst = FIG_MAX(worst, abs(image->data[i] - y[i]));
+    return worst;
+}
+
+/* Decoded sample by sample. Pillow resizes in fixed point and rounds between the axes; with alpha it also rounds what
+ * it multiplies in, which dividing by an alpha of 75 makes up to 2 * 0.5 * 255 / 75 = 3.4. */
+TEST(as_pillow_reads_them) {
+    fig_context *ctx = check_context();
+    fig__weights *values;
+    if (!EXPECT_OK(ctx, fig__st_open(ctx, FOLDER "/values.safetensors", &values))) return;
+    size_t n_files = 0;
+    for (size_t i = 0; i < fig__weights_count(values); i++) {
+        const fig__weight *want = fig__weights_at(values, i);
+        char name[64];
+        snprintf(name, sizeof name, "%s", want->name);
+        char *small = strstr(name, ".small");
+        if (small) *small = 0;
+        fig__image image, resized;
+        if (!EXPECT_OK(ctx, load(ctx, name, &image))) continue;
+        if (small) {
+            EXPECT_OK(ctx, fig__image_resize(ctx, &image, 5, 4, &resized));
+            fig__image_free(ctx, &image);
+            image = resized;
+        }
+        int d = difference(&image, want), allowed = !small ? 0 : image.c % 2 ? 1 : 4;
+        if (!EXPECT(d <= allowed)) fprintf(stderr, "    %s differs by %d\n", want->name, d);
+        fig__image_free(ctx, &image);
+        n_files += !small;
+    }
+    EXPECT(n_files >= 16);
+    fig__weights_close(values);
+}
+
+/* No file is read when its end is missing, and none crashes when a byte in it is another. */
+TEST(cut_and_broken) {
+    static const char *const names[] = {"rgba.png",        "palette.png", "plain.jpg",
+                                        "progressive.jpg", "lossy.webp",  "lossless.webp"};
+    fig_context *ctx = check_context();
+    for (size_t i = 0; i < FIG_COUNT(names); i++) {
+        fig__buf file;
+        fig__image image;
+        char path[256];
+        snprintf(path, sizeof path, FOLDER "/%s", names[i]);
+        fig__buf_init(&file, ctx, 1 << 20);
+        EXPECT_OK(ctx, fig__file_read(ctx, path, 1 << 20, &file));
+        size_t lost = strstr(names[i], "png") ? 13 : strstr(names[i], "jpg") ? 30 : 5; /* more than an end mark */
+        for (size_t len = 0; len + lost <= file.len; len += 1 + len / 7) {
+            EXPECT(fig__image_decode(ctx, "cut", file.data, len, &image) != FIG_OK);
+            EXPECT(!image.data && *fig_error(ctx) && !strchr(fig_error(ctx), '\n'));
+        }
+        for (size_t at = 0; at < file.len; at++) {
+            file.data[at] ^= 0x55;
+            if (!fig__image_decode(ctx, "broken", file.data, file.len, &image)) fig__image_free(ctx, &image);
+            file.data[at] ^= 0x55;
+        }
+        fig__buf_deinit(&file);
+    }
+}
+
+TEST(no_picture) {
+    fig_context *ctx = check_context();
+    fig__image image;
+    EXPECT_EQ_I(fig__image_decode(ctx, "a.png", "hello", 5, &image), FIG_ERR_FORMAT);
+    EXPECT_EQ_S(fig_error(ctx), "a.png: no picture; PNG, JPEG and WebP are read");
+    EXPECT_EQ_I(fig__image_decode(ctx, "a.png", "", 0, &image), FIG_ERR_FORMAT);
+    EXPECT(!fig__image_format("GIF89a..........", 16));
+}
+
+/* A header of a few bytes that promises terabytes. */
+TEST(a_bomb) {
+    static const uint8_t png[] = {0x89, 'P',  'N',  'G',  '\r', '\n', 0x1a, '\n', 0, 0,   0,   13,  'I', 'H',
+                                  'D',  'R',  0,    0xf0, 0,    0,    0,    0xf0, 0, 0,   8,   6,   0,   0,
+                                  0,    0xae, 0x0c, 0xd5, 0x3e, 0,    0,    0,    0, 'I', 'D', 'A', 'T'};
+    fig_context *ctx = check_context();
+    fig__image image;
+    uint64_t peak = fig_memory(ctx).bytes_peak;
+    EXPECT(fig__image_decode(ctx, "bomb.png", png, sizeof png, &image) != FIG_OK);
+    EXPECT(fig_memory(ctx).bytes_peak < peak + (1 << 20));
+}
+
+TEST(png_there_and_back) {
+    fig_context *ctx = check_context();
+    for (size_t c = 1; c <= 4; c++) {
+        fig__image image, back;
+        fig__buf file, text;
+        const fig__png_text texts[] = {{"parameters", "a red apple\nSteps: 20, Seed: 7"}, {"figment", "{\"é\": 1}"}};
+        EXPECT_OK(ctx, fig__image_new(ctx, 19, 7, c, &image));
+        for (size_t i = 0; i < 19 * 7 * c; i++) image.data[i] = (uint8_t)(i * 37);
+        fig__buf_init(&file, ctx, 1 << 20);
+        fig__buf_init(&text, ctx, 1 << 10);
+        EXPECT_OK(ctx, fig__png_encode(ctx, &image, texts, 2, &file));
+        EXPECT_OK(ctx, fig__image_decode(ctx, "x", file.data, file.len, &back));
+        EXPECT(back.w == 19 && back.h == 7 && back.c == c && !memcmp(back.data, image.data, 19 * 7 * c));
+        EXPECT_OK(ctx, fig__png_text_read(ctx, "x", file.data, file.len, "figment", &text));
+        EXPECT_EQ_S(fig__buf_str(&text), texts[1].value);
+        EXPECT_EQ_I(fig__png_text_read(ctx, "x", file.data, file.len, "none", &text), FIG_ERR_NOTFOUND);
+        EXPECT(fig__png_text_read(ctx, "x", file.data, 40, "figment", &text) != FIG_OK);
+        fig__buf_deinit(&file), fig__buf_deinit(&text);
+        fig__image_free(ctx, &image), fig__image_free(ctx, &back);
+    }
+}
+
+TEST(channels) {
+    fig_context *ctx = check_context();
+    static const uint8_t rgba[8] = {255, 0, 0, 255, 10, 20, 30, 0}; /* red; nothing there */
+    fig__image from = {.data = (uint8_t *)(uintptr_t)rgba, .w = 2, .h = 1, .c = 4}, to;
+    static const uint8_t want[4][8] = {
+        {76, 255}, {76, 255, 18, 0}, {255, 0, 0, 255, 255, 255}, {255, 0, 0, 255, 10, 20, 30, 0}};
+    for (size_t c = 1; c <= 4; c++) {
+        EXPECT_OK(ctx, fig__image_channels(ctx, &from, c, &to));
+        EXPECT(!memcmp(to.data, want[c - 1], 2 * c));
+        fig__image_free(ctx, &to);
+    }
+    static const uint8_t grey[2] = {7, 200};
+    from = (fig__image){.data = (uint8_t *)(uintptr_t)grey, .w = 1, .h = 2, .c = 1};
+    EXPECT_OK(ctx, fig__image_channels(ctx, &from, 4, &to));
+    EXPECT(!memcmp(to.data, (uint8_t[]){7, 7, 7, 255, 200, 200, 200, 255}, 8));
+    fig__image_free(ctx, &to);
+}

@@ -1,0 +1,216 @@
+/* Folders, archives and arrays of pictures, prepared and read again. */
+#include "check.h"
+#include <fig/pictures.h>
+#include "base/file.h"
+#include "data/pictures/source.h"
+#include "media/image/image.h"
+
+/* --- made here --------------------------------------------------------------------------------------------------*/
+
+/* A square of one colour, as a PNG. */
+static void write_png(fig_context *ctx, const char *path, size_t w, size_t h, size_t c, uint8_t value) {
+    fig__image image;
+    fig__buf file;
+    char dir[4096];
+    snprintf(dir, sizeof dir, "%.*s", (int)(fig__path_base(path) - path), path);
+    EXPECT_OK(ctx, fig__mkdirs(ctx, dir));
+    EXPECT_OK(ctx, fig__image_new(ctx, w, h, c, &image));
+    memset(image.data, value, w * h * c);
+    fig__buf_init(&file, ctx, 1 << 20);
+    EXPECT_OK(ctx, fig__png_encode(ctx, &image, NULL, 0, &file));
+    EXPECT_OK(ctx, fig__file_write(ctx, path, file.data, file.len));
+    fig__buf_deinit(&file);
+    fig__image_free(ctx, &image);
+}
+static void write_text(fig_context *ctx, const char *path, const char *text) {
+    EXPECT_OK(ctx, fig__file_write(ctx, path, text, strlen(text)));
+}
+
+static fig_status prepare(fig_context *ctx, const char *path, const char *out, fig_pictures_info *info) {
+    fig_pictures_options o = fig_pictures_options_default();
+    o.paths = &path, o.n_paths = 1, o.out_dir = out, o.val_fraction = 0;
+    return fig_pictures_prepare(ctx, &o, info);
+}
+
+/* The picture of a split with this first sample; -1: none. */
+static int64_t find(const fig_pictures *p, fig_data_split split, uint8_t value) {
+    for (uint64_t i = 0; i < fig_pictures_get_info(p)->n[split]; i++)
+        if (*fig_pictures_pixels(p, split, i) == value) return (int64_t)i;
+    return -1;
+}
+
+TEST(folders_say_class_and_split_and_metadata_the_caption) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    write_png(ctx, check_path(dir, "train/cats/a.png"), 8, 8, 3, 10);
+    write_png(ctx, check_path(dir, "train/dogs/a.png"), 8, 8, 3, 20);
+    write_png(ctx, check_path(dir, "test/dogs/b.png"), 8, 8, 3, 30);
+    write_text(ctx, check_path(dir, "train/cats/a.txt"), "a small \\ cat\nmore about it\n");
+    write_text(ctx, check_path(dir, "metadata.jsonl"),
+               "{\"file_name\": \"test/dogs/b.png\", \"text\": \"two\\nlines\"}\n\n");
+    write_text(ctx, check_path(dir, "notes.md"), "no picture");
+    fig_pictures_info info;
+    fig_pictures *p;
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    EXPECT(info.size == 8 && info.channels == 3 && info.n[0] == 2 && info.n[1] == 1 && info.n_classes == 2);
+    EXPECT_EQ_I(info.n_captions, 2);
+    EXPECT_EQ_I(info.n_other, 1);
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    int64_t cat = find(p, FIG_SPLIT_TRAIN, 10), dog = find(p, FIG_SPLIT_VAL, 30);
+    if (EXPECT(cat >= 0 && dog >= 0 && find(p, FIG_SPLIT_TRAIN, 20) >= 0)) {
+        EXPECT_EQ_S(fig_pictures_class_name(p, fig_pictures_class(p, FIG_SPLIT_TRAIN, (uint64_t)cat)), "cats");
+        EXPECT_EQ_S(fig_pictures_class_name(p, fig_pictures_class(p, FIG_SPLIT_VAL, (uint64_t)dog)), "dogs");
+        EXPECT_EQ_S(fig_pictures_caption(p, FIG_SPLIT_TRAIN, (uint64_t)cat), "a small \\ cat");
+        EXPECT_EQ_S(fig_pictures_caption(p, FIG_SPLIT_VAL, (uint64_t)dog), "two\nlines");
+    }
+    fig_pictures_close(p);
+}
+
+/* Of other sizes and kinds: cut to squares, brought to 64; what only some have decides for all. */
+TEST(sizes_and_channels) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    write_png(ctx, check_path(dir, "wide.png"), 100, 30, 1, 90);
+    write_png(ctx, check_path(dir, "colour.png"), 70, 70, 3, 91);
+    fig_pictures_info info;
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    EXPECT(info.size == 64 && info.channels == 3);
+    fig_pictures *p;
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    for (int value = 90; value < 92; value++) {
+        int64_t at = find(p, FIG_SPLIT_TRAIN, (uint8_t)value);
+        if (!EXPECT(at >= 0)) continue;
+        const uint8_t *samples = fig_pictures_pixels(p, FIG_SPLIT_TRAIN, (uint64_t)at);
+        for (size_t i = 0; i < 64 * 64 * 3; i++) EXPECT(samples[i] == value);
+    }
+    fig_pictures_close(p);
+    fig_pictures_options o = fig_pictures_options_default();
+    o.paths = &dir, o.n_paths = 1, o.out_dir = out, o.size = 16, o.channels = 1;
+    EXPECT_EQ_I(fig_pictures_prepare(ctx, &o, &info), FIG_ERR_EXISTS);
+    o.force = true;
+    EXPECT_OK(ctx, fig_pictures_prepare(ctx, &o, &info));
+    EXPECT(info.size == 16 && info.channels == 1);
+}
+
+/* --- arrays -----------------------------------------------------------------------------------------------------*/
+
+TEST(idx_with_labels) {
+    static const char images[] = "\0\0\x08\x03\0\0\0\x03\0\0\0\x02\0\0\0\x02"
+                                 "aaaabbbbcccc",
+                      labels[] = "\0\0\x08\x01\0\0\0\x03\x07\x02\x05";
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *path = check_path(dir, "train-images-idx3-ubyte"),
+               *out = check_path(check_tmpdir(), "out");
+    EXPECT_OK(ctx, fig__file_write(ctx, path, images, sizeof images - 1));
+    EXPECT_OK(ctx, fig__file_write(ctx, check_path(dir, "train-labels-idx1-ubyte"), labels, sizeof labels - 1));
+    fig_pictures_info info;
+    fig_pictures *p;
+    EXPECT_OK(ctx, prepare(ctx, path, out, &info));
+    EXPECT(info.size == 2 && info.channels == 1 && info.n[FIG_SPLIT_TRAIN] == 3 && info.n_classes == 8);
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    EXPECT_EQ_I(fig_pictures_class(p, FIG_SPLIT_TRAIN, 1), 2);
+    EXPECT(!memcmp(fig_pictures_pixels(p, FIG_SPLIT_TRAIN, 2), "cccc", 4));
+    fig_pictures_close(p);
+    EXPECT_OK(ctx, fig__file_write(ctx, path, images, sizeof images - 2)); /* cut short */
+    EXPECT_EQ_I(prepare(ctx, path, check_path(dir, "other"), &info), FIG_ERR_FORMAT);
+    EXPECT(strstr(fig_error(ctx), "cut short") && !fig__path_exists(check_path(dir, "other")));
+}
+
+TEST(npy) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *path = check_path(dir, "x.npy");
+    static const struct {
+        const char *header;
+        size_t n_bytes, size, channels;
+    } cases[] = {{"{'descr': '|u1', 'fortran_order': False, 'shape': (2, 9), }", 18, 3, 1},
+                 {"{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 2, 3), }", 24, 2, 3},
+                 {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 9), }", 72, 0, 0},
+                 {"{'descr': '|u1', 'fortran_order': True, 'shape': (2, 9), }", 18, 0, 0},
+                 {"{'descr': '|u1', 'fortran_order': False, 'shape': (2, 8), }", 16, 0, 0},
+                 {"{'descr': '|u1', 'fortran_order': False, 'shape': (99999999, 9), }", 18, 0, 0}};
+    for (size_t i = 0; i < FIG_COUNT(cases); i++) {
+        char file[256] = "\x93NUMPY\x01";
+        size_t len = strlen(cases[i].header) + 1;
+        fig_pictures_info info = {0};
+        memset(file + 10, 7, sizeof file - 10);
+        file[7] = 0, file[8] = (char)len, file[9] = 0;
+        memcpy(file + 10, cases[i].header, len - 1);
+        file[9 + len] = '\n';
+        EXPECT_OK(ctx, fig__file_write(ctx, path, file, 10 + len + cases[i].n_bytes));
+        fig_status status = prepare(ctx, path, check_path(check_tmpdir(), "out"), &info);
+        if (!EXPECT((status == FIG_OK) == (cases[i].size > 0)))
+            fprintf(stderr, "    %s: %s\n", cases[i].header, fig_error(ctx));
+        EXPECT(info.size == cases[i].size && info.channels == cases[i].channels);
+    }
+}
+
+/* --- broken ones ------------------------------------------------------------------------------------------------*/
+
+TEST(a_few_broken_are_counted_and_many_stop) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir();
+    fig_pictures_info info;
+    char name[64];
+    for (int i = 0; i < 12; i++) {
+        snprintf(name, sizeof name, "good%02d.png", i);
+        write_png(ctx, check_path(dir, name), 8, 8, 1, (uint8_t)i);
+    }
+    write_text(ctx, check_path(dir, "bad.png"), "\x89PNG\r\n\x1a\nrubbish");
+    EXPECT_OK(ctx, prepare(ctx, dir, check_path(check_tmpdir(), "out"), &info));
+    EXPECT(info.n[FIG_SPLIT_TRAIN] == 12 && info.n_broken == 1 && strstr(info.first_broken, "bad.png"));
+    for (int i = 0; i < 11; i++) {
+        snprintf(name, sizeof name, "more%02d.png", i);
+        write_text(ctx, check_path(dir, name), "\x89PNG\r\n\x1a\nrubbish");
+    }
+    EXPECT_EQ_I(prepare(ctx, dir, check_path(dir, "out"), &info), FIG_ERR_FORMAT);
+    EXPECT(strstr(fig_error(ctx), "more than one in ten") && strstr(fig_error(ctx), "bad.png"));
+    EXPECT(!fig__path_exists(check_path(dir, "out")));
+}
+
+TEST(nothing_to_read) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    EXPECT_EQ_I(prepare(ctx, dir, out, &info), FIG_ERR_FORMAT);
+    EXPECT_EQ_I(prepare(ctx, check_path(dir, "missing"), out, &info), FIG_ERR_NOTFOUND);
+    write_text(ctx, check_path(dir, "a.txt"), "words");
+    EXPECT_EQ_I(prepare(ctx, check_path(dir, "a.txt"), out, &info), FIG_ERR_FORMAT);
+    EXPECT(!fig__path_exists(out));
+}
+
+/* The same again does nothing; another folder with a manifest cut short says so. */
+TEST(prepared_once) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info first, second;
+    fig_pictures *p;
+    write_png(ctx, check_path(dir, "a.png"), 8, 8, 1, 1);
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &first));
+    EXPECT(fig_pictures_is_prepared(out) && !fig_dataset_is_prepared(out));
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &second));
+    EXPECT_EQ_S(first.data_sha256, second.data_sha256);
+    write_text(ctx, check_path(out, "train.bin"), "short");
+    EXPECT_EQ_I(fig_pictures_open(ctx, out, &p), FIG_ERR_FORMAT);
+    EXPECT(!p && strstr(fig_error(ctx), "prepare the data again"));
+}
+
+/* Every picture once in an epoch, in another order in the next. */
+TEST(epochs) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    fig_pictures *p;
+    char name[32];
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "%02d.png", i);
+        write_png(ctx, check_path(dir, name), 4, 4, 1, (uint8_t)i);
+    }
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    uint64_t seen[2] = {0}, same = 0;
+    for (uint64_t i = 0; i < 40; i++) seen[i / 20] |= (uint64_t)1 << fig_pictures_sample(p, FIG_SPLIT_TRAIN, 7, i);
+    for (uint64_t i = 0; i < 20; i++)
+        same += fig_pictures_sample(p, FIG_SPLIT_TRAIN, 7, i) == fig_pictures_sample(p, FIG_SPLIT_TRAIN, 7, i + 20);
+    EXPECT(seen[0] == (1 << 20) - 1 && seen[1] == (1 << 20) - 1 && same < 10);
+    fig_pictures_close(p);
+}
