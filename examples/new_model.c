@@ -16,7 +16,7 @@ static fig_tensor *heads(fig_graph *g, const config *c, const char *name, fig_te
     x = fig_linear(g, name, x, (size_t)c->n_embd, FIG_NO_BIAS, 0.02);
     return fig_reshape(g, x, 4, (int64_t[]){0, 0, c->n_head, -1});
 }
-static fig_tensor *build(fig_graph *g, const void *settings, const fig_lm_inputs *in, fig_tensor **head) {
+static fig_tensor *hidden(fig_graph *g, const void *settings, const fig_lm_inputs *in, fig_tensor **head) {
     const config *c = settings;
     size_t width = (size_t)c->n_embd;
     fig_tensor *cos, *sin, *x = fig_embed(g, "embed", in->tokens, (size_t)c->vocab_size, width, 0.02, head); /* tied */
@@ -36,8 +36,11 @@ static fig_tensor *build(fig_graph *g, const void *settings, const fig_lm_inputs
 }
 int main(int argc, char **argv) {
     const fig_option_table table = {rows, sizeof rows / sizeof *rows};
-    const fig_arch arch = {
-        .name = "parallel", .medium = "text", .config_size = sizeof(config), .options = &table, .build = build};
+    const fig_arch arch = {.name = "parallel",
+                           .family = &fig_family_language,
+                           .net.language = &(fig_language_net){hidden},
+                           .config_size = sizeof(config),
+                           .options = &table};
     fig_context *ctx;
     fig_dataset *data = NULL;
     fig_tokenizer *tok;
@@ -50,7 +53,8 @@ int main(int argc, char **argv) {
     o.out_dir = argv[2], o.max_iters = 60, o.learning_rate = 5e-3, o.warmup_iters = 10;
     bool failed = fig_arch_register(ctx, &arch) || fig_dataset_open(ctx, argv[1], &data) ||
                   fig_tokenizer_load(ctx, argv[1], &tok) || fig_model_new(ctx, "parallel", NULL, &model) ||
-                  fig_model_set_tokenizer(model, tok) || fig_trainer_new(model, data, &o, &trainer) ||
+                  fig_model_set_tokenizer(model, tok) ||
+                  fig_trainer_new(model, &(fig_train_data){data, NULL}, &o, &trainer) ||
                   fig_trainer_run(trainer, NULL, NULL, &r);
     if (failed) fprintf(stderr, "new_model: %s\n", fig_error(ctx));
     if (!failed) printf("%zu parameters, validation loss %.3f\n", fig_model_n_params(model), r.best_val_loss);

@@ -12,7 +12,8 @@ static void must(fig_status status) {
     if (status) exit(1);
 }
 static void on_event(void *user, const fig_train_event *e) {
-    if (e->kind == FIG_TRAIN_EVAL) fprintf(user, "step %d: validation loss %.3f\n", (int)e->iter, e->val_loss);
+    if (e->kind == FIG_TRAIN_EVAL)
+        fprintf(user, "step %d: validation loss %.3f\n", (int)e->iter, fig_score_of(&e->scores, "val_loss"));
 }
 static bool on_text(void *user, int64_t sample, const char *text, size_t len, bool done, const char *stop) {
     (void)sample, (void)stop;
@@ -47,7 +48,7 @@ int main(int argc, char **argv) {
     fig_train_defaults(&o);
     o.out_dir = argv[2], o.learning_rate = 5e-3, o.warmup_iters = 10, o.sample_tokens = 0;
     o.max_iters = argc > 3 ? strtol(argv[3], NULL, 10) : 60, o.eval_interval = 30;
-    must(fig_trainer_new(model, data, &o, &trainer));
+    must(fig_trainer_new(model, &(fig_train_data){.text = data}, &o, &trainer));
     must(fig_trainer_run(trainer, on_event, stdout, &report));
     fig_generate_defaults(&g);
     g.max_tokens = 60;

@@ -1,7 +1,7 @@
 /* fig/model.h: architectures and models.
  *
- * A model is an architecture, its settings, a parameter store and, for text, a tokenizer. On disk it is a Hugging Face
- * directory: config.json, model.safetensors, tokenizer.json, generation_config.json. */
+ * A model is an architecture, its settings, a parameter store and, where text goes in, a tokenizer. On disk it is a
+ * Hugging Face directory: config.json, model.safetensors, tokenizer.json, generation_config.json. */
 #ifndef FIG_MODEL_H
 #define FIG_MODEL_H
 #include <fig/graph.h>
@@ -25,19 +25,56 @@ typedef struct fig_lm_inputs {
     fig_tensor *segments;  /* int32 [b, t] or NULL: attention stays inside a document */
 } fig_lm_inputs;
 
-/* An architecture: one short file in models/, one line in models.def. build records the network under the current path
- * and returns the last hidden state [b, t, c]; *head is the weight [v, c] that turns it into logits. Training and
- * generation ask for the whole numbers vocab_size, n_layer, n_head, n_embd, block_size: options has rows for them. */
+/* What the networks of a family of models are asked for, recorded under the current module path. Pictures are channels
+ * last, [n, h, w, c]; samples of 0 to 1 for a VAE, of -1 to 1 for a flow. */
+typedef struct fig_language_net {
+    /* The last hidden state [b, t, c]; *head is the weight [v, c] that turns it into logits. */
+    fig_tensor *(*hidden)(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **head);
+} fig_language_net;
+
+typedef struct fig_vae_net {
+    /* Mean and log-variance [n, n_latent] of q(z|x), fp32. */
+    void (*encode)(fig_graph *g, const void *config, fig_tensor *x, fig_tensor **mean, fig_tensor **log_var);
+    /* z [n, n_latent] to what p(x|z) is made of: [n, h, w, c], logits or means. */
+    fig_tensor *(*decode)(fig_graph *g, const void *config, fig_tensor *z);
+} fig_vae_net;
+
+typedef struct fig_flow_inputs {
+    fig_tensor *x;     /* [n, h, w, c]: time * picture + (1 - time) * noise */
+    fig_tensor *time;  /* int32 [n, 1], in thousandths: 0 is noise alone */
+    fig_tensor *label; /* int32 [n, 1]; n_classes: not said. NULL for a model without classes */
+    fig_tensor *text;  /* int32 [n, text_length], vocab_size behind the caption. NULL without captions */
+} fig_flow_inputs;
+typedef struct fig_flow_net {
+    /* The picture that is in x, [n, h, w, c]. */
+    fig_tensor *(*predict)(fig_graph *g, const void *config, const fig_flow_inputs *in);
+} fig_flow_net;
+
+/* Every setting that a model of the family must have, as whole numbers:
+ *     language   vocab_size n_layer n_head n_embd block_size
+ *     vae        image_size n_channels n_latent
+ *     flow       image_size n_channels n_classes text_length */
+typedef struct fig_family fig_family;
+extern const fig_family fig_family_language, fig_family_vae, fig_family_flow;
+const char *fig_family_name(const fig_family *f);   /* "language", also the task that it is trained for */
+const char *fig_family_medium(const fig_family *f); /* "text" or "pictures" */
+
+/* An architecture: one short file in models/, one line in models.def. */
 struct fig_arch {
-    const char *name;   /* "gpt2", "qwen3", "llama" */
-    const char *medium; /* "text" */
-    const char *task;   /* what it is trained for (src/train/tasks.def); NULL: "language" */
+    const char *name; /* "gpt2", "qwen3", "llama" */
+    const fig_family *family;
+    union { /* the family's */
+        const fig_language_net *language;
+        const fig_vae_net *vae;
+        const fig_flow_net *flow;
+    } net;
     const char *summary;
     size_t config_size;
     const fig_option_table *options;
     fig_status (*check)(fig_context *ctx, const void *config); /* sizes that must divide, and so on */
     void (*resolve)(void *config); /* works out settings that are 0 for "as usual"; may be NULL */
-    fig_tensor *(*build)(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **head);
+    /* Settings of training that suit it, as YAML ("learning_rate: 4e-4"), where nobody gives others; may be NULL. */
+    const char *training;
     /* Foreign files; see models/names.h. */
     const struct fig__names *names;
 };
@@ -87,6 +124,8 @@ size_t fig_model_n_params(const fig_model *m);
 fig_graph *fig_model_graph(fig_model *m, fig_mode mode, size_t batch, size_t time,
                            fig_lm_inputs *in); /* owner: the caller */
 fig_tensor *fig_model_hidden(fig_model *m, fig_graph *g, const fig_lm_inputs *in, fig_tensor **head);
+/* A graph of the model's store and type, for any family. */
+fig_graph *fig_model_graph_new(fig_model *m, fig_mode mode); /* owner: the caller */
 
 #ifdef __cplusplus
 }

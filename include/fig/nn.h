@@ -20,6 +20,25 @@ fig_tensor *fig_embed(fig_graph *g, const char *name, fig_tensor *index, size_t 
 fig_tensor *fig_layer_norm(fig_graph *g, const char *name, fig_tensor *x, int bias, double eps);
 fig_tensor *fig_rms_norm(fig_graph *g, const char *name, fig_tensor *x, double eps);
 
+/* --- transformers -----------------------------------------------------------------------------------------------*/
+typedef enum fig_norm_kind { FIG_NORM_LAYER, FIG_NORM_RMS } fig_norm_kind;
+typedef enum fig_mlp_kind { FIG_MLP_GELU, FIG_MLP_GELU_TANH, FIG_MLP_SWIGLU, FIG_MLP_RELU2 } fig_mlp_kind;
+
+/* The block that norms first: x + attention(norm(x)), then x + mlp(norm(x)). */
+typedef struct fig_block {
+    size_t n_head, n_kv_head, head_dim, ffn_dim;
+    fig_norm_kind norm;
+    fig_mlp_kind mlp;
+    bool bias, qk_norm, rope_interleaved;
+    double norm_eps, dropout;
+    double std, residual_std; /* of the first weights; of those that write into the residual stream */
+    fig_tensor *cos, *sin;    /* of rotary positions, or NULL */
+    fig_attention_options attention;
+} fig_block;
+/* x [b, t, c] -> [b, t, c]. */
+fig_tensor *fig_transformer_block(fig_graph *g, fig_tensor *x, const fig_block *block);
+fig_tensor *fig_block_norm(fig_graph *g, const char *name, fig_tensor *x, const fig_block *block);
+
 /* --- pictures, channels last ------------------------------------------------------------------------------------*/
 typedef struct fig_conv_layer {
     size_t kernel[2];

@@ -148,6 +148,10 @@ fig_tensor *fig_max_pool2d(fig_graph *g, fig_tensor *x, size_t k);
  * sample number along axis 0: at most one per module path unless fig_enter separates them. */
 fig_tensor *fig_noise(fig_graph *g, fig_tensor *like);
 
+/* --- constants ----------------------------------------------------------------------------------------------------
+ * Numbers that the graph itself knows: copied at the call. dtype is FIG_I32 (int32_t) or FIG_F32 (float). */
+fig_tensor *fig_constant(fig_graph *g, fig_dtype dtype, int ndim, const size_t *shape, const void *values);
+
 /* --- state ------------------------------------------------------------------------------------------------------
  * state += rate * (value - state) in every run of the graph that is not dry, in the order of recording: what is
  * recorded after it reads the new state. Whether the gradient of the step turns out finite makes no difference. */

@@ -52,6 +52,10 @@ typedef struct fig_pictures_info {
 
 fig_status fig_pictures_prepare(fig_context *ctx, const fig_pictures_options *options, fig_pictures_info *info);
 
+/* Whether a path is taken for pictures when nobody says what it is: prepared, one of the layouts above, or a folder of
+ * whose files at least every second one is a picture. */
+bool fig_pictures_found(fig_context *ctx, const char *path);
+
 typedef struct fig_pictures fig_pictures;
 bool fig_pictures_is_prepared(const char *path);
 fig_status fig_pictures_open(fig_context *ctx, const char *dir, fig_pictures **out);

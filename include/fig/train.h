@@ -4,6 +4,7 @@
 #include <fig/dataset.h>
 #include <fig/model.h>
 #include <fig/options.h>
+#include <fig/pictures.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,12 +34,29 @@ typedef struct fig_train_options {
 extern const fig_option_table fig_train_option_table;
 void fig_train_defaults(fig_train_options *o);
 
+/* What an evaluation measured, under the names of log.jsonl. The first is val_loss, by which the best model is known
+ * (lower is better; NaN: nothing is held out); text adds val_bpb, bits per byte. */
+typedef struct fig_score {
+    char name[24];
+    double value;
+} fig_score;
+#define FIG_MAX_SCORES 8
+typedef struct fig_scores {
+    fig_score data[FIG_MAX_SCORES];
+    size_t n;
+} fig_scores;
+double fig_score_of(const fig_scores *scores, const char *name); /* NaN: there is none */
+
+/* Rates count tokens of text, or pictures. */
 typedef struct fig_train_event {
     enum { FIG_TRAIN_STEP, FIG_TRAIN_EVAL, FIG_TRAIN_SAMPLE, FIG_TRAIN_CHECKPOINT, FIG_TRAIN_NOTE } kind;
     int64_t iter, max_iters;
-    double loss, val_loss, val_bpb, best_val_loss, grad_norm, learning_rate, tok_per_sec, mfu, seconds_left, elapsed;
+    double loss, best_val_loss, grad_norm, learning_rate, tok_per_sec, mfu, seconds_left, elapsed;
+    fig_scores scores; /* of the last evaluation */
     uint64_t num_tokens, rss_bytes;
-    const char *text; /* a sample, a note, the path of a checkpoint */
+    const char *unit; /* of rates: "tokens", "pictures" */
+    const char *text; /* a sample that is text, a note */
+    const char *path; /* of a sample or a checkpoint */
 } fig_train_event;
 typedef void fig_train_fn(void *user, const fig_train_event *event);
 
@@ -52,7 +70,8 @@ typedef struct fig_train_plan {
 
 typedef struct fig_train_report {
     int64_t iters;
-    double loss, val_loss, val_bpb, best_val_loss;
+    double loss, best_val_loss;
+    fig_scores scores; /* of the last evaluation */
     int64_t best_iter;
     uint64_t n_skipped; /* steps whose gradient was not finite */
     bool already_done;  /* --resume of a finished run: nothing was changed */
@@ -61,9 +80,15 @@ typedef struct fig_train_report {
 } fig_train_report;
 
 typedef struct fig_trainer fig_trainer;
-/* model: from fig_model_new with its tokenizer set, not yet initialised; borrowed, as is the dataset. Checks that all
- * fits together and in memory; records and plans the graphs. */
-fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_options *options, fig_trainer **out);
+/* What is learnt from: the one that the model's family takes. Borrowed. */
+typedef struct fig_train_data {
+    fig_dataset *text;
+    fig_pictures *pictures;
+} fig_train_data;
+/* model: from fig_model_new with its tokenizer set, not yet initialised; borrowed. Checks that all fits together and in
+ * memory; records and plans the graphs. */
+fig_status fig_trainer_new(fig_model *model, const fig_train_data *data, const fig_train_options *options,
+                           fig_trainer **out);
 /* May be asked before memory is taken. measure_seconds above 0: takes memory and runs steps without updates, at least
  * three and for about so long; a processor that is fast for a moment is not fast for an hour. */
 fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_plan *plan);

@@ -178,6 +178,20 @@ static fig_status apply_key(fig__args *args, const fig__recipe *recipe, const ch
     return found ? FIG_OK : unknown_key(args, recipe, key);
 }
 
+/* What suits the command at hand better than the tables' defaults; it counts as default too. */
+static fig_status apply_usual(fig__args *args) {
+    for (size_t i = 0; i < fig__json_size(args->usual); i++) {
+        fig__json *value;
+        const char *key = fig__json_key(args->usual, i, &value);
+        for (size_t k = 0; k < args->n_bound; k++) {
+            const fig__binding *b = &args->bound[k];
+            const fig_option *o = fig__option_find(*b->table, key);
+            if (o) FIG_TRY(fig__option_set_json(args->ctx, o, b->values, value, args->arena));
+        }
+    }
+    return FIG_OK;
+}
+
 static fig_status apply_recipe(fig__args *args, const fig__recipe *recipe) {
     for (size_t i = 0; i < fig__json_size(recipe->keys); i++) {
         fig__json *value;
@@ -261,6 +275,7 @@ fig_status fig__args_apply(fig__args *args, const fig__recipe *first, const fig_
         memset(b->source, FIG_FROM_DEFAULT, b->table->n);
         FIG_TRY(fig__options_defaults(args->ctx, *b->table, b->values, args->arena));
     }
+    FIG_TRY(apply_usual(args));
     if (first) FIG_TRY(apply_recipe(args, first));
     if (second) FIG_TRY(apply_recipe(args, second));
     for (size_t i = 0; i < args->n_bound; i++) {

@@ -57,7 +57,8 @@ struct fig__args {
     size_t n_flags;
     fig__binding bound[FIG__MAX_TABLES + 1];
     size_t n_bound;
-    const char *program; /* argv[0] */
+    const fig__json *usual; /* values in place of the tables' defaults, or NULL */
+    const char *program;    /* argv[0] */
 };
 
 fig_status fig__args_scan(fig__args *args, const fig__command *command, int argc, char **argv);

@@ -163,7 +163,7 @@ static fig_status bench_training(bench *b, const shape *s, fig__json *j) {
     o.batch_size = b->s.batch_size ? b->s.batch_size : s->batch_size;
     fig_status status = make_model(b, s, false, &model);
     if (!status) o.block_size = fig_model_get_int(model, "block_size");
-    if (!status) status = fig_trainer_new(model, b->data, &o, &trainer);
+    if (!status) status = fig_trainer_new(model, &(fig_train_data){.text = b->data}, &o, &trainer);
     if (!status) status = fig_trainer_plan(trainer, TRAIN_SECONDS, &plan);
     if (!status) {
         double flops = plan.flops_per_iter / plan.seconds_per_iter, peak = b->peak[fig_model_dtype(model)];

@@ -1,4 +1,4 @@
-/* cli/cmd_train.c: figment train: from text to a model.
+/* cli/cmd_train.c: figment train: from data to a model. What text and pictures need of their own is in train_*.c.
  *
  * Settings, data folder, sizes, model, trainer, loop, model card. A new --out folder that came to nothing is removed.
  */
@@ -24,6 +24,18 @@ static const fig_option rows[] = {
      .value = "PATH",
      .help = "file, folder or prepared folder; may be given again"},
     FIG__TEXT_OPTIONS(fig__run, tokenizer),
+    {.name = "image_size",
+     .kind = FIG_OPT_INT,
+     .offset = AT(image_size),
+     .high = 4096,
+     .aliases = "size resolution",
+     .value = "PIXELS",
+     .help = "side of pictures; 0: theirs where they are small squares, else 64"},
+    {.name = "channels",
+     .kind = FIG_OPT_INT,
+     .offset = AT(channels),
+     .high = 4,
+     .help = "1 grey, 3 RGB, 4 RGBA; 0: what the pictures have"},
     {.name = "licence",
      .kind = FIG_OPT_STRING,
      .offset = AT(licence),
@@ -36,8 +48,7 @@ static const fig_option rows[] = {
      .offset = AT(arch_name),
      .aliases = "architecture",
      .value = "NAME",
-     .fallback = "qwen3",
-     .help = "qwen3, llama or gpt2"},
+     .help = "text: qwen3, llama, gpt2; pictures: flow, vae"},
     {.name = "dtype",
      .kind = FIG_OPT_CHOICE,
      .offset = AT(dtype),
@@ -70,23 +81,48 @@ static fig_status unknown_arch(fig_context *ctx, const char *name) {
     return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown architecture; figment help train lists them", name);
 }
 
+static const fig__medium *const media[] = {&fig__medium_text, &fig__medium_pictures};
+
+/* A text of the settings, or the first of a list, before anything is bound. */
+static const char *peek(const fig__args *args, const char *key, const fig__recipe *first, const fig__recipe *second) {
+    const char *value = fig__args_peek(args, key);
+    const fig__recipe *recipes[] = {second, first};
+    for (size_t i = 0; i < FIG_COUNT(recipes) && !value && recipes[i]; i++) {
+        const fig__json *j = fig__json_get(recipes[i]->keys, key);
+        value = fig__json_str(fig__json_type(j) == FIG_JSON_ARRAY ? fig__json_at(j, 0) : j, NULL);
+    }
+    return value;
+}
+
+/* The architecture says the medium; where none is given the data does. */
+static fig_status find_arch(fig__run *run, const fig__recipe *first, const fig__recipe *second) {
+    const char *name = peek(run->args, "arch", first, second), *data = peek(run->args, "data", first, second);
+    run->medium = data && fig_pictures_found(run->args->ctx, data) ? &fig__medium_pictures : &fig__medium_text;
+    run->arch = fig_arch_find(name ? name : run->medium->default_arch);
+    if (!run->arch) return unknown_arch(run->args->ctx, name);
+    for (size_t i = 0; i < FIG_COUNT(media); i++)
+        if (!strcmp(media[i]->name, fig_family_medium(run->arch->family))) run->medium = media[i];
+    return FIG_OK;
+}
+
 /* The tables depend on the architecture, so that is found out first. */
 static fig_status bind(fig__run *run, const fig__recipe *first, const fig__recipe *second) {
     fig__args *args = run->args;
-    const char *name = fig__args_peek(args, "arch");
-    if (!name && second) name = fig__json_str(fig__json_get(second->keys, "arch"), NULL);
-    if (!name && first) name = fig__json_str(fig__json_get(first->keys, "arch"), NULL);
-    if (!name) name = "qwen3";
-    run->arch = fig_arch_find(name);
-    if (!run->arch) return unknown_arch(args->ctx, name);
+    fig__json *usual = NULL;
+    FIG_TRY(find_arch(run, first, second));
     run->model_config = fig__arena_alloc(args->arena, run->arch->config_size);
     if (!run->model_config) return FIG_ERR_NOMEM;
     FIG_TRY(fig__args_bind(args, &table, run));
     FIG_TRY(fig__args_bind(args, &fig_train_option_table, &run->train));
     FIG_TRY(fig__args_bind(args, run->arch->options, run->model_config));
-    FIG_TRY(fig__args_apply(args, first, second));
+    if (run->arch->training)
+        FIG_TRY(fig__yaml_parse(args->ctx, run->arch->name, run->arch->training, strlen(run->arch->training), &usual));
+    args->usual = usual;
+    fig_status status = fig__args_apply(args, first, second);
+    args->usual = NULL;
+    fig__json_free(usual);
     run->arch_name = run->arch->name;
-    return FIG_OK;
+    return status;
 }
 
 /* With --resume the recipe of the run is what everything else is laid over. */
@@ -106,10 +142,6 @@ static fig_status load_settings(fig__run *run) {
     return status;
 }
 
-static bool given(const fig__run *run, const char *name) {
-    return fig__args_source(run->args, name) != FIG_FROM_DEFAULT;
-}
-
 /* runs/NAME of the data, or runs/NAME-2 and so on where that exists. */
 static fig_status new_out_dir(fig__run *run) {
     fig__arena *arena = run->args->arena;
@@ -120,7 +152,7 @@ static fig_status new_out_dir(fig__run *run) {
     if (!name) return FIG_ERR_NOMEM;
     const char *base = fig__path_base(name), *dot = strrchr(base, '.');
     len = dot && dot > base ? (size_t)(dot - base) : strlen(base);
-    if (!len || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) base = "text", len = 4;
+    if (!len || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) base = run->medium->name, len = strlen(base);
     const char *out = fig__arena_printf(arena, "runs/%.*s", (int)len, base);
     for (int i = 2; out && fig__path_exists(out); i++)
         out = fig__arena_printf(arena, "runs/%.*s-%d", (int)len, base, i);
@@ -143,65 +175,21 @@ static fig_status check_settings(fig__run *run) {
               "%s: holds a run already; go on with --resume, replace it with --force, or "
               "choose another --out",
               t->out_dir);
-    bool sized = given(run, "max_iters") || given(run, "minutes") || given(run, "n_layer") || given(run, "n_embd");
+    bool sized = fig__is_given(run, "max_iters") || fig__is_given(run, "minutes") || fig__is_given(run, "n_layer") ||
+                 fig__is_given(run, "n_embd");
     if (!sized) run->minutes = DEFAULT_MINUTES;
     return FIG_OK;
 }
 
 /* --- data ---------------------------------------------------------------------------------------------------------*/
 
-static bool tokenizer_is_asked_for(const fig__run *run) {
-    static const char *const names[] = {"tokenizer", "vocab_size", "special"};
-    bool asked = false;
-    for (size_t i = 0; i < FIG_COUNT(names); i++) asked |= fig__args_source(run->args, names[i]) > FIG_FROM_RECIPE;
-    return asked;
-}
-
-/* A run that goes on keeps the tokenizer that it learnt. */
-static fig_status make_tokenizer(fig__run *run, fig_tokenizer **tok) {
-    fig_context *ctx = run->args->ctx;
-    const char *kept = fig__arena_printf(run->args->arena, "%s/tokenizer.json", run->data_dir);
-    if (!kept) return FIG_ERR_NOMEM;
-    if (run->train.resume && !tokenizer_is_asked_for(run) && fig__path_exists(kept))
-        return fig_tokenizer_load(ctx, kept, tok);
-    if (!fig__tokenizer_is_learnt(&run->tokenizer)) return fig__tokenizer_open(ctx, run->tokenizer.name, tok);
-    return fig__tokenizer_from_text(ctx, &run->data, &run->tokenizer, NULL, tok);
-}
-
-static fig_status prepare(fig__run *run) {
-    fig_dataset_info info;
-    fig_tokenizer *tok;
-    FIG_TRY(make_tokenizer(run, &tok));
-    fig_dataset_options o = fig_dataset_options_default();
-    o.paths = run->data.data;
-    o.n_paths = run->data.n;
-    o.tokenizer = tok;
-    o.out_dir = run->data_dir;
-    o.val_fraction = run->val_fraction;
-    o.force = run->train.force;
-    o.progress = fig__meter_dataset;
-    fig_status status = fig_dataset_prepare(run->args->ctx, &o, &info);
-    fig_tokenizer_free(tok);
-    if (!status) fig__note_text(&info.text);
-    if (status == FIG_ERR_EXISTS && run->train.resume)
-        return FIG_FAIL(run->args->ctx, FIG_ERR_ARG,
-                        "--resume: the data or its tokenizer is not that of %s; start a new --out", run->train.out_dir);
-    return status;
-}
-
 static fig_status open_data(fig__run *run) {
-    fig_context *ctx = run->args->ctx;
-    bool prepared = run->data.n == 1 && fig_dataset_is_prepared(run->data.data[0]);
-    if (prepared) {
-        run->data_dir = run->data.data[0];
-        FIG_CHECK(ctx, !tokenizer_is_asked_for(run), FIG_ERR_ARG, "--tokenizer: %s is prepared and has its own",
-                  run->data_dir);
-    } else {
-        run->data_dir = fig__arena_printf(run->args->arena, "%s/data", run->train.out_dir);
-        if (!run->data_dir) return FIG_ERR_NOMEM;
-        FIG_TRY(prepare(run));
-    }
-    return fig_dataset_open(ctx, run->data_dir, &run->dataset);
+    bool prepared = run->data.n == 1 && run->medium->is_prepared(run->data.data[0]);
+    FIG_TRY(run->medium->check_flags(run, prepared));
+    run->data_dir = prepared ? run->data.data[0] : fig__arena_printf(run->args->arena, "%s/data", run->train.out_dir);
+    if (!run->data_dir) return FIG_ERR_NOMEM;
+    if (!prepared) FIG_TRY(run->medium->prepare(run));
+    return run->medium->open(run);
 }
 
 /* --- model and trainer --------------------------------------------------------------------------------------------*/
@@ -221,14 +209,11 @@ static fig_status apply_model_settings(fig__run *run) {
 static fig_status make_trainer(fig__run *run) {
     static const fig_dtype dtypes[] = {FIG_DTYPE_COUNT, FIG_F32, FIG_BF16};
     fig_context *ctx = run->args->ctx;
-    fig_tokenizer *tok;
     fig_model_options options = {.dtype = dtypes[run->dtype], .seed = (uint64_t)run->train.seed};
     FIG_TRY(fig_model_new(ctx, run->arch->name, &options, &run->model));
     FIG_TRY(apply_model_settings(run));
-    FIG_TRY(fig_tokenizer_load(ctx, run->data_dir, &tok));
-    FIG_TRY(fig_model_set_tokenizer(run->model, tok));
-    run->train.block_size = fig_model_get_int(run->model, "block_size");
-    return fig_trainer_new(run->model, run->dataset, &run->train, &run->trainer);
+    FIG_TRY(run->medium->dress(run));
+    return fig_trainer_new(run->model, &run->content, &run->train, &run->trainer);
 }
 
 static void drop_trainer(fig__run *run) {
@@ -241,7 +226,8 @@ static void drop_trainer(fig__run *run) {
 /* A run of so many minutes is measured first, with weights that are then thrown away. */
 static fig_status make_sized_trainer(fig__run *run) {
     fig_train_plan plan;
-    FIG_TRY(fig__choose_size(run));
+    run->size = -1;
+    if (run->medium->choose_size) FIG_TRY(run->medium->choose_size(run));
     while (run->minutes > 0) {
         FIG_TRY(make_trainer(run));
         FIG_TRY(fig_trainer_plan(run->trainer, FIG_MIN(run->minutes * 60 / 50, LONGEST_MEASURE), &plan));
@@ -253,12 +239,11 @@ static fig_status make_sized_trainer(fig__run *run) {
 
 static fig_status note_begin(const fig__run *run) {
     fig_train_plan plan;
-    char count[32], memory[32];
+    char count[32], memory[32], words[160];
     FIG_TRY(fig_trainer_plan(run->trainer, 0, &plan));
-    fig__meter_note("%s: %s, %s parameters, %lld layers of width %lld, context %lld, %s of memory", run->train.out_dir,
-                    run->arch_name, fig__human_count((double)plan.n_params, count),
-                    (long long)fig_model_get_int(run->model, "n_layer"),
-                    (long long)fig_model_get_int(run->model, "n_embd"), (long long)run->train.block_size,
+    run->medium->describe(run, words, sizeof words);
+    fig__meter_note("%s: %s, %s parameters, %s, %s of memory", run->train.out_dir, run->arch_name,
+                    fig__human_count((double)plan.n_params, count), words,
                     fig__human_bytes((double)plan.total_bytes, memory));
     return FIG_OK;
 }
@@ -328,8 +313,8 @@ static fig_status report_json(const fig__run *run) {
     fig__json_put(j, "out", fig__json_new_str(run->train.out_dir));
     fig__json_put(j, "iters", fig__json_new_int(r->iters));
     fig__json_put(j, "loss", fig__json_new_real(r->loss));
-    fig__json_put(j, "val_loss", fig__json_new_real(r->val_loss));
-    fig__json_put(j, "val_bpb", fig__json_new_real(r->val_bpb));
+    for (size_t i = 0; i < r->scores.n; i++)
+        fig__json_put(j, r->scores.data[i].name, fig__json_new_real(r->scores.data[i].value));
     fig__json_put(j, "best_val_loss", fig__json_new_real(r->best_val_loss));
     fig__json_put(j, "best_iter", fig__json_new_int(r->best_iter));
     fig__json_put(j, "parameters", fig__json_new_int((int64_t)fig_model_n_params(run->model)));
@@ -349,12 +334,12 @@ static fig_status report(const fig__run *run) {
     if (run->args->globals.json) return report_json(run);
     if (r->already_done) return fig__printf(ctx, "%s: finished already, at step %lld\n", out, (long long)r->iters);
     FIG_TRY(fig__printf(ctx, "%s: %lld steps in %s, validation loss %.4f, best %.4f at step %lld%s\n", out,
-                        (long long)r->iters, fig__human_time(run->seconds, time), r->val_loss, r->best_val_loss,
-                        (long long)r->best_iter, r->stopped_early ? " (stopped early)" : ""));
+                        (long long)r->iters, fig__human_time(run->seconds, time), fig_score_of(&r->scores, "val_loss"),
+                        r->best_val_loss, (long long)r->best_iter, r->stopped_early ? " (stopped early)" : ""));
     if (r->n_skipped)
         FIG_TRY(fig__printf(ctx, "%llu steps were skipped: their gradient was not finite\n",
                             (unsigned long long)r->n_skipped));
-    return fig__printf(ctx, "write with it: figment generate %s\n", out);
+    return fig__printf(ctx, "%s with it: figment generate %s\n", run->medium->verb, out);
 }
 
 static fig_status train(fig__run *run) {
@@ -409,14 +394,15 @@ static fig_status run_train(fig__args *args) {
         status = train(&run);
     fig_trainer_free(run.trainer);
     fig_model_free(run.model);
-    fig_dataset_close(run.dataset);
+    fig_dataset_close(run.content.text);
+    fig_pictures_close(run.content.pictures);
     return status;
 }
 
 const fig__command fig__cmd_train = {
     .name = "train",
     .usage = "RECIPE | --data PATH... [--out DIR]",
-    .summary = "Learn from text.",
+    .summary = "Learn from text or pictures.",
     .details = "Everything but --data has a default: tokenizer and size of the model follow the size of the data and\n"
                "the time (--minutes). RECIPE is a YAML file with the same keys. --out gets the model, recipe.yaml\n"
                "(what was run), log.jsonl, samples/, checkpoints/ and a model card. Ctrl-C saves; --resume goes on\n"

@@ -112,27 +112,32 @@ void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t t
 
 /* --- training ---------------------------------------------------------------------------------------------------*/
 
-/* The numbers of the last evaluation stay in view. */
-static double last_val_loss, last_val_bpb;
+/* "validation 1.4703, 2.1213 bits per byte": the first score and one more that people know it by. */
+static const char *scores_text(const fig_scores *s, char text[96]) {
+    double bpb = fig_score_of(s, "val_bpb");
+    int n = s->n ? snprintf(text, 96, "validation %.4f", s->data[0].value) : 0;
+    text[n] = 0;
+    if (bpb == bpb) snprintf(text + n, 96 - (size_t)n, ", %.4f bits per byte", bpb);
+    return text;
+}
 
 static void draw_step(const fig_train_event *e) {
-    char val[64] = "", speed[32], memory[32], left[32], share[32] = "";
+    char val[96] = "", speed[32], memory[32], left[32], share[32] = "";
     if (!fig__meter_due()) return;
-    if (last_val_loss > 0) snprintf(val, sizeof val, ", val %.4f (%.3f bpb)", last_val_loss, last_val_bpb);
+    if (e->scores.n && e->scores.data[0].value == e->scores.data[0].value)
+        snprintf(val, sizeof val, ", val %.4f", e->scores.data[0].value);
     if (e->mfu > 0) snprintf(share, sizeof share, ", %.0f %% of peak", 100 * e->mfu);
-    fig__meter_draw("step %lld/%lld, loss %.4f%s, %s tokens/s%s, %s, %s left", (long long)e->iter,
-                    (long long)e->max_iters, e->loss, val, fig__human_count(e->tok_per_sec, speed), share,
+    fig__meter_draw("step %lld/%lld, loss %.4f%s, %s %s/s%s, %s, %s left", (long long)e->iter, (long long)e->max_iters,
+                    e->loss, val, fig__human_count(e->tok_per_sec, speed), e->unit, share,
                     fig__human_bytes((double)e->rss_bytes, memory), fig__human_time(e->seconds_left, left));
 }
 
 static void note_eval(const fig_train_event *e) {
-    last_val_loss = e->val_loss;
-    last_val_bpb = e->val_bpb;
-    char loss[32] = "";
+    char loss[32] = "", scores[96];
     if (e->iter) snprintf(loss, sizeof loss, "loss %.4f, ", e->loss);
-    bool best = e->iter && e->val_loss <= e->best_val_loss;
-    fig__meter_note("step %lld/%lld: %svalidation %.4f, %.4f bits per byte%s", (long long)e->iter,
-                    (long long)e->max_iters, loss, e->val_loss, e->val_bpb, best ? ", the best so far" : "");
+    bool best = e->iter && e->scores.n && e->scores.data[0].value <= e->best_val_loss;
+    fig__meter_note("step %lld/%lld: %s%s%s", (long long)e->iter, (long long)e->max_iters, loss,
+                    scores_text(&e->scores, scores), best ? ", the best so far" : "");
 }
 
 void fig__meter_train(const fig_train_event *e) {

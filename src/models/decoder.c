@@ -38,99 +38,53 @@ static fig_status check(fig_context *ctx, const void *given) {
 
 static void resolve(void *c) { *(config *)c = fig__decoder_resolved(c); }
 
-static fig_tensor *norm(fig_graph *g, const config *c, const char *name, fig_tensor *x) {
-    return c->norm == FIG_NORM_RMS ? fig_rms_norm(g, name, x, c->norm_eps)
-                                   : fig_layer_norm(g, name, x, c->bias, c->norm_eps);
-}
-
-/* Dropout where GPT-2 has it: its own scope, so that each has its own randomness. */
-static fig_tensor *drop(fig_graph *g, const config *c, const char *name, fig_tensor *x) {
-    fig_enter(g, "%s", name);
-    x = fig_dropout(g, x, c->dropout);
-    fig_leave(g);
-    return x;
-}
-
 /* Residual branches start smaller the deeper the model is (GPT-2): 1/sqrt(2 layers). */
 static double residual_std(const config *c) { return c->init_std / sqrt(2.0 * (double)c->n_layer); }
 
-typedef struct angles {
-    fig_tensor *cos, *sin;
-} angles;
-
-static fig_tensor *heads(fig_graph *g, const config *c, fig_tensor *x, int64_t n) {
-    return fig_reshape(g, x, 4, (int64_t[]){0, 0, n, c->head_dim});
+static fig_block block_of(const config *c, const fig_lm_inputs *in) {
+    return (fig_block){.n_head = (size_t)c->n_head,
+                       .n_kv_head = (size_t)c->n_kv_head,
+                       .head_dim = (size_t)c->head_dim,
+                       .ffn_dim = (size_t)c->ffn_dim,
+                       .norm = (fig_norm_kind)c->norm,
+                       .mlp = (fig_mlp_kind)c->mlp,
+                       .bias = c->bias,
+                       .qk_norm = c->qk_norm,
+                       .rope_interleaved = c->rope_interleaved,
+                       .norm_eps = c->norm_eps,
+                       .dropout = c->dropout,
+                       .std = c->init_std,
+                       .residual_std = residual_std(c),
+                       .attention = {.causal = true,
+                                     .window = (size_t)c->window,
+                                     .softcap = c->softcap,
+                                     .dropout = c->dropout,
+                                     .q_len = in->q_len,
+                                     .kv_len = in->q_len,
+                                     .q_segment = in->segments,
+                                     .kv_segment = in->segments}};
 }
 
-static fig_tensor *attention(fig_graph *g, const config *c, fig_tensor *x, const fig_lm_inputs *in, angles a,
-                             int layer) {
-    size_t q_width = (size_t)(c->n_head * c->head_dim), kv_width = (size_t)(c->n_kv_head * c->head_dim);
-    fig_tensor *qkv[3];
-    fig_enter(g, "attn");
-    fig_tensor *all = fig_linear(g, "qkv", x, q_width + 2 * kv_width, c->bias, c->init_std);
-    fig_split(g, all, -1, 3, (size_t[]){q_width, kv_width, kv_width}, qkv);
-    fig_tensor *q = heads(g, c, qkv[0], c->n_head), *k = heads(g, c, qkv[1], c->n_kv_head),
-               *v = heads(g, c, qkv[2], c->n_kv_head);
-    if (c->qk_norm) {
-        q = fig_rms_norm(g, "q_norm", q, c->norm_eps);
-        k = fig_rms_norm(g, "k_norm", k, c->norm_eps);
-    }
-    if (a.cos) {
-        q = fig_rope(g, q, a.cos, a.sin, c->rope_interleaved);
-        k = fig_rope(g, k, a.cos, a.sin, c->rope_interleaved);
-    }
-    fig_attention_options o = {.causal = true,
-                               .window = (size_t)c->window,
-                               .softcap = c->softcap,
-                               .dropout = c->dropout,
-                               .layer = layer,
-                               .q_len = in->q_len,
-                               .kv_len = in->q_len,
-                               .q_segment = in->segments,
-                               .kv_segment = in->segments};
-    fig_tensor *y = fig_attention(g, q, k, v, &o);
-    y = fig_reshape(g, y, 3, (int64_t[]){0, 0, (int64_t)q_width});
-    y = fig_linear(g, "proj", y, (size_t)c->n_embd, c->bias, residual_std(c));
-    fig_leave(g);
-    return drop(g, c, "attn_drop", y);
-}
-
-static fig_tensor *mlp(fig_graph *g, const config *c, fig_tensor *x) {
-    size_t width = (size_t)c->ffn_dim;
-    fig_tensor *h[2];
-    fig_enter(g, "mlp");
-    if (c->mlp == FIG_MLP_SWIGLU) {
-        fig_split(g, fig_linear(g, "gate_up", x, 2 * width, c->bias, c->init_std), -1, 2, (size_t[]){width, width}, h);
-        h[0] = fig_swiglu(g, h[0], h[1]);
-    } else {
-        h[0] = fig_linear(g, "up", x, width, c->bias, c->init_std);
-        h[0] = c->mlp == FIG_MLP_GELU        ? fig_gelu(g, h[0])
-               : c->mlp == FIG_MLP_GELU_TANH ? fig_gelu_tanh(g, h[0])
-                                             : fig_relu2(g, h[0]);
-    }
-    fig_tensor *y = fig_linear(g, "down", h[0], (size_t)c->n_embd, c->bias, residual_std(c));
-    fig_leave(g);
-    return drop(g, c, "mlp_drop", y);
-}
-
-static fig_tensor *build(fig_graph *g, const void *given, const fig_lm_inputs *in, fig_tensor **head) {
+static fig_tensor *hidden(fig_graph *g, const void *given, const fig_lm_inputs *in, fig_tensor **head) {
     config resolved = fig__decoder_resolved(given), *c = &resolved;
     fig_tensor *table;
-    angles a = {0};
+    fig_block b = block_of(c, in);
     fig_tensor *x = fig_embed(g, "embed", in->tokens, (size_t)c->padded_vocab, (size_t)c->n_embd, c->init_std, &table);
     if (c->pos == FIG_POS_LEARNED)
         x = fig_add(g, x,
                     fig_embed(g, "pos", in->positions, (size_t)c->block_size, (size_t)c->n_embd, c->init_std, NULL));
     else
-        fig_rope_angles(g, in->positions, (size_t)c->head_dim / 2, c->rope_theta, &a.cos, &a.sin);
-    x = drop(g, c, "drop", x);
+        fig_rope_angles(g, in->positions, (size_t)c->head_dim / 2, c->rope_theta, &b.cos, &b.sin);
+    fig_enter(g, "drop");
+    x = fig_dropout(g, x, c->dropout);
+    fig_leave(g);
     for (int i = 0; i < c->n_layer; i++) {
+        b.attention.layer = i;
         fig_enter(g, "blocks.%d", i);
-        x = fig_add(g, x, attention(g, c, norm(g, c, "norm1", x), in, a, i));
-        x = fig_add(g, x, mlp(g, c, norm(g, c, "norm2", x)));
+        x = fig_transformer_block(g, x, &b);
         fig_leave(g);
     }
-    x = norm(g, c, "norm", x);
+    x = fig_block_norm(g, "norm", x, &b);
     size_t shape[2] = {(size_t)c->padded_vocab, (size_t)c->n_embd};
     fig_enter(g, "head");
     *head = c->tied ? table : fig_param(g, "weight", (fig_init){FIG_INIT_TABLE, c->init_std}, 2, shape);
@@ -282,15 +236,16 @@ static const fig_option qwen3_rows[] = {SETTINGS("rope", "rmsnorm", "swiglu", "f
 #define TABLE(rows) \
     &(const fig_option_table) { rows, FIG_COUNT(rows) }
 
-#define PRESET(id, says, rows, table)                               \
-    const fig_arch fig__arch_##id = {.name = #id,                   \
-                                     .medium = "text",              \
-                                     .summary = says,               \
-                                     .config_size = sizeof(config), \
-                                     .options = TABLE(rows),        \
-                                     .check = check,                \
-                                     .resolve = resolve,            \
-                                     .build = build,                \
+static const fig_language_net net = {hidden};
+#define PRESET(id, says, rows, table)                                \
+    const fig_arch fig__arch_##id = {.name = #id,                    \
+                                     .family = &fig_family_language, \
+                                     .net.language = &net,           \
+                                     .summary = says,                \
+                                     .config_size = sizeof(config),  \
+                                     .options = TABLE(rows),         \
+                                     .check = check,                 \
+                                     .resolve = resolve,             \
                                      .names = &table}
 PRESET(qwen3, "today's decoder: RoPE, RMSNorm, SwiGLU, QK-norm (loads as Qwen3)", qwen3_rows, fig__names_qwen3);
 PRESET(llama, "RoPE, RMSNorm, SwiGLU (loads as Llama)", llama_rows, fig__names_qwen3);

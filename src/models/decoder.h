@@ -2,11 +2,10 @@
 #ifndef FIG_DECODER_H
 #define FIG_DECODER_H
 #include <fig/model.h>
+#include <fig/nn.h>
 #include "base/options.h"
 
 enum { FIG_POS_LEARNED, FIG_POS_ROPE };
-enum { FIG_NORM_LAYER, FIG_NORM_RMS };
-enum { FIG_MLP_GELU, FIG_MLP_GELU_TANH, FIG_MLP_SWIGLU, FIG_MLP_RELU2 };
 
 typedef struct fig_decoder_config {
     int64_t vocab_size;   /* classes that count */

@@ -27,12 +27,11 @@ const fig_arch *fig_arch_find(const char *name) {
         if (!strcmp(fig_arch_at(i)->name, name)) return fig_arch_at(i);
     return NULL;
 }
-/* What the trainer and the generator ask every model for. */
-static const char *const asked_for[] = {"vocab_size", "n_layer", "n_head", "n_embd", "block_size"};
 fig_status fig_arch_register(fig_context *ctx, const fig_arch *arch) {
-    for (size_t i = 0; i < FIG_COUNT(asked_for); i++)
-        FIG_CHECK(ctx, fig__option_find(*arch->options, asked_for[i]), FIG_ERR_ARG, "%s: has no setting %s", arch->name,
-                  asked_for[i]);
+    FIG_CHECK(ctx, arch->family, FIG_ERR_ARG, "%s: names no family", arch->name);
+    for (size_t i = 0; i < FIG_COUNT(arch->family->settings) && arch->family->settings[i]; i++)
+        FIG_CHECK(ctx, fig__option_find(*arch->options, arch->family->settings[i]), FIG_ERR_ARG,
+                  "%s: has no setting %s", arch->name, arch->family->settings[i]);
     FIG_CHECK(ctx, !fig_arch_find(arch->name), FIG_ERR_EXISTS, "%s: an architecture of this name exists", arch->name);
     FIG_CHECK(ctx, n_added < MAX_ADDED, FIG_ERR_LIMIT, "%s: %d architectures were added already", arch->name,
               MAX_ADDED);
@@ -121,11 +120,9 @@ fig_status fig_model_set_tokenizer(fig_model *m, fig_tokenizer *tokenizer) {
 fig_status fig_model_shape(fig_model *m) {
     if (m->shaped) return FIG_OK;
     if (m->arch->check) FIG_TRY(m->arch->check(m->ctx, m->config));
-    fig_lm_inputs in;
-    fig_tensor *head;
-    fig_graph *g = fig_model_graph(m, FIG_EVAL, 1, 1, &in);
+    fig_graph *g = fig_model_graph_new(m, FIG_EVAL);
     if (!g) return FIG_ERR_NOMEM;
-    fig_model_hidden(m, g, &in, &head);
+    m->arch->family->record(m, g);
     fig_status status = fig_graph_status(g);
     fig_graph_free(g);
     m->shaped = !status;
@@ -156,6 +153,11 @@ int64_t fig_model_get_int(const fig_model *m, const char *key) {
     return o && o->kind == FIG_OPT_INT ? *(const int64_t *)(const void *)((const char *)m->config + o->offset) : 0;
 }
 
+double fig__model_get_real(const fig_model *m, const char *key) {
+    const fig_option *o = fig__option_find(*m->arch->options, key);
+    return o && o->kind == FIG_OPT_REAL ? *(const double *)(const void *)((const char *)m->config + o->offset) : 0;
+}
+
 fig__json *fig__model_settings(const fig_model *m) {
     fig__json *all = fig__json_new_object();
     for (size_t i = 0; all && i < m->arch->options->n; i++) {
@@ -170,9 +172,14 @@ fig__json *fig__model_settings(const fig_model *m) {
 
 /* --- graphs -----------------------------------------------------------------------------------------------------*/
 
-fig_graph *fig_model_graph(fig_model *m, fig_mode mode, size_t batch, size_t time, fig_lm_inputs *in) {
+fig_graph *fig_model_graph_new(fig_model *m, fig_mode mode) {
     fig_graph *g;
-    if (fig_graph_new(m->ctx, m->params, &(fig_graph_options){mode, m->options.dtype}, &g)) return NULL;
+    return fig_graph_new(m->ctx, m->params, &(fig_graph_options){mode, m->options.dtype}, &g) ? NULL : g;
+}
+
+fig_graph *fig_model_graph(fig_model *m, fig_mode mode, size_t batch, size_t time, fig_lm_inputs *in) {
+    fig_graph *g = fig_model_graph_new(m, mode);
+    if (!g) return NULL;
     bool own_positions = mode == FIG_PREFILL || mode == FIG_DECODE;
     *in = (fig_lm_inputs){.batch = batch, .time = time};
     in->tokens = fig_input(g, "tokens", FIG_I32, 2, (size_t[]){batch, time});
@@ -181,7 +188,7 @@ fig_graph *fig_model_graph(fig_model *m, fig_mode mode, size_t batch, size_t tim
 }
 
 fig_tensor *fig_model_hidden(fig_model *m, fig_graph *g, const fig_lm_inputs *in, fig_tensor **head) {
-    return m->arch->build(g, m->config, in, head);
+    return m->arch->net.language->hidden(g, m->config, in, head);
 }
 
 fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head) {

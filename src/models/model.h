@@ -20,6 +20,15 @@ struct fig_model {
     bool shaped;
 };
 
+struct fig_family {
+    const char *name, *medium;
+    const char *settings[8];                    /* whole numbers that every architecture of it has */
+    void (*record)(fig_model *m, fig_graph *g); /* the whole network once, so that every parameter is made */
+};
+static inline const fig_family *fig__model_family(const fig_model *m) { return m->arch->family; }
+/* Beside fig_model_get_int: 0 where there is no such setting, or it is not a real number. */
+double fig__model_get_real(const fig_model *m, const char *key);
+
 /* All settings as a flat object; a new value. */
 fig__json *fig__model_settings(const fig_model *m);
 fig_status fig__model_apply(fig_model *m, const fig__json *settings);
@@ -30,6 +39,9 @@ fig_status fig__model_take_weights(fig_model *m, const fig__weights *w);
 static inline const fig__json *fig__model_generation(const fig_model *m) { return m->generation; }
 /* Logits in real [rows, padded vocab] of hidden [.., c]. */
 fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head);
+
+/* What a flow of n rows is fed. */
+fig_flow_inputs fig__flow_inputs(const fig_model *m, fig_graph *g, size_t n);
 
 /* Folders in which models are looked for, the first one first; texts from the arena, out->data from the context. */
 fig_status fig__model_places(fig_context *ctx, fig__arena *arena, fig_strings *out);

@@ -5,7 +5,7 @@
 #include "files/safetensors.h"
 #include "train/train.h"
 
-#define VERSION 1
+#define VERSION 2
 #define MAX_STATE (64u << 20)
 
 /* --- what must agree for a run to go on -------------------------------------------------------------------------*/
@@ -27,8 +27,7 @@ static fig__json *settings_of(const fig_trainer *t) {
     fig__json_put(all, "arch", fig__json_new_str(fig_model_arch(t->model)->name));
     fig__json_put(all, "context", fig__json_new_int(t->o.block_size));
     fig__json_put(all, "dtype", fig__json_new_str(fig_dtype_name(fig_model_dtype(t->model))));
-    fig__json_put(all, "data", fig__json_new_str(fig_dataset_get_info(t->data)->data_sha256));
-    fig__json_put(all, "tokenizer", fig__json_new_str(fig_dataset_get_info(t->data)->tokenizer_sha256));
+    fig__json_put(all, "data", fig__json_new_str(t->task->data_id(t)));
     return all;
 }
 
@@ -143,11 +142,7 @@ static fig__json *state_json(const fig_trainer *t) {
     const struct {
         const char *key;
         double value;
-    } reals[] = {{"loss", p->loss},
-                 {"val_loss", p->val_loss},
-                 {"val_bpb", p->val_bpb},
-                 {"best_val_loss", p->best_val_loss},
-                 {"seconds", p->seconds}};
+    } reals[] = {{"loss", p->loss}, {"best_val_loss", p->best_val_loss}, {"seconds", p->seconds}};
     for (size_t i = 0; i < FIG_COUNT(ints); i++) fig__json_put(j, ints[i].key, fig__json_new_int(ints[i].value));
     for (size_t i = 0; i < FIG_COUNT(reals); i++) fig__json_put(j, reals[i].key, fig__json_new_real(reals[i].value));
     fig__json_put(j, "settings", settings_of(t));
@@ -165,6 +160,18 @@ static double get_bits(const fig__json *j, const char *key) {
     double v;
     memcpy(&v, &bits, sizeof v);
     return v;
+}
+
+static fig__json *scores_json(const fig_scores *s) {
+    fig__json *all = fig__json_new_object();
+    for (size_t i = 0; i < s->n; i++) put_bits(all, s->data[i].name, s->data[i].value);
+    return all;
+}
+static void read_scores(const fig__json *all, fig_scores *s) {
+    for (size_t i = 0; i < FIG_MIN(fig__json_size(all), FIG_MAX_SCORES); i++) {
+        const char *name = fig__json_key(all, i, NULL);
+        fig__add_score(s, name, get_bits(all, name));
+    }
 }
 
 static fig_status read_state(fig_trainer *t, const char *path) {
@@ -185,9 +192,8 @@ static fig_status read_state(fig_trainer *t, const char *path) {
                                .log_bytes = (uint64_t)fig__json_int(fig__json_get(j, "log_bytes"), 0),
                                .best_val_loss = get_bits(j, "best_val_loss_bits"),
                                .loss = get_bits(j, "loss_bits"),
-                               .val_loss = get_bits(j, "val_loss_bits"),
-                               .val_bpb = get_bits(j, "val_bpb_bits"),
                                .seconds = fig__json_real(fig__json_get(j, "seconds"), 0)};
+    if (!status) read_scores(fig__json_get(j, "scores"), &t->p.scores);
     fig__json_free(j);
     return status;
 }
@@ -197,8 +203,7 @@ static fig_status write_state(fig_trainer *t, const char *path) {
     if (!j) return FIG_ERR_NOMEM;
     put_bits(j, "best_val_loss_bits", t->p.best_val_loss);
     put_bits(j, "loss_bits", t->p.loss);
-    put_bits(j, "val_loss_bits", t->p.val_loss);
-    put_bits(j, "val_bpb_bits", t->p.val_bpb);
+    fig__json_put(j, "scores", scores_json(&t->p.scores));
     fig_status status = fig__json_save(t->ctx, path, j, 2);
     fig__json_free(j);
     return status;

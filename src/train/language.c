@@ -19,6 +19,7 @@ typedef struct language {
     fig_generator *gen;        /* NULL: no samples are asked for */
     int32_t *inputs, *targets; /* [grad_accum, batch, block] */
     float count;               /* targets of the whole batch */
+    char data_id[160];
 } language;
 
 /* --- graphs -----------------------------------------------------------------------------------------------------*/
@@ -45,7 +46,8 @@ static fig_status network_new(fig_trainer *t, fig_mode mode, network *n) {
 }
 
 static fig_status check_options(const fig_trainer *t) {
-    const fig_dataset_info *info = fig_dataset_get_info(t->data);
+    FIG_CHECK(t->ctx, t->data.text, FIG_ERR_ARG, "%s learns from text", fig_model_arch(t->model)->name);
+    const fig_dataset_info *info = fig_dataset_get_info(t->data.text);
     FIG_CHECK(t->ctx, info->vocab_size <= fig_model_get_int(t->model, "vocab_size"), FIG_ERR_ARG,
               "the data has %d different tokens, the model %lld", (int)info->vocab_size,
               (long long)fig_model_get_int(t->model, "vocab_size"));
@@ -113,7 +115,8 @@ static fig_status read_batch(fig_trainer *t) {
     int total = (int)(t->o.batch_size * t->o.grad_accum);
     fig_batch_spec spec = {FIG_SPLIT_TRAIN, FIG_SAMPLER_EPOCH, (int)t->o.block_size, (uint64_t)t->o.seed};
     size_t n = (size_t)total * (size_t)t->o.block_size, valid = 0;
-    FIG_TRY(fig_dataset_batch(t->data, &spec, (uint64_t)t->p.iter * (uint64_t)total, total, l->inputs, l->targets));
+    FIG_TRY(
+        fig_dataset_batch(t->data.text, &spec, (uint64_t)t->p.iter * (uint64_t)total, total, l->inputs, l->targets));
     for (size_t i = 0; i < n; i++) valid += l->targets[i] >= 0;
     l->count = (float)valid;
     t->p.n_tokens += valid;
@@ -158,7 +161,7 @@ static fig_status add_batch(fig_trainer *t, const fig_batch_spec *spec, uint64_t
     FIG_TRY(fig_plan_resize(plan, n->targets, shape));
     int32_t *targets = fig_plan_data(plan, n->targets);
     put_positions(n, shape[1]);
-    FIG_TRY(fig_dataset_batch(t->data, spec, first, (int)rows, fig_plan_data(plan, n->in.tokens), targets));
+    FIG_TRY(fig_dataset_batch(t->data.text, spec, first, (int)rows, fig_plan_data(plan, n->in.tokens), targets));
     FIG_TRY(fig_plan_run(plan, NULL));
     const float *loss = fig_plan_data(plan, n->phase.loss);
     for (size_t i = 0; i < count; i++) {
@@ -169,24 +172,23 @@ static fig_status add_batch(fig_trainer *t, const fig_batch_spec *spec, uint64_t
     return FIG_OK;
 }
 
-static fig_status evaluate(fig_trainer *t, double *loss, double *bpb) {
-    const fig_split_info *split = &fig_dataset_get_info(t->data)->split[FIG_SPLIT_VAL];
+static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
+    const fig_split_info *split = &fig_dataset_get_info(t->data.text)->split[FIG_SPLIT_VAL];
     fig_batch_spec spec = {FIG_SPLIT_VAL, FIG_SAMPLER_SEQUENTIAL, (int)t->o.block_size, 0};
-    uint64_t n = fig_dataset_n_windows(t->data, &spec), batch = (uint64_t)t->o.batch_size;
+    uint64_t n = fig_dataset_n_windows(t->data.text, &spec), batch = (uint64_t)t->o.batch_size;
     uint64_t n_batches = (n + batch - 1) / batch,
              take = t->o.eval_iters ? FIG_MIN(n_batches, (uint64_t)t->o.eval_iters) : n_batches;
     sums s = {0};
-    *loss = *bpb = NAN;
-    if (!n) return FIG_OK;
     fig_status status = FIG_OK;
     for (uint64_t i = 0; i < take && !status; i++) {
         uint64_t first = i * n_batches / take * batch;
         status = add_batch(t, &spec, first, (size_t)FIG_MIN(batch, n - first), &s);
     }
-    *loss = s.nats / (double)FIG_MAX(s.tokens, 1);
+    double loss = s.tokens ? s.nats / (double)s.tokens : NAN;
     /* bits per byte: the loss per token times tokens per byte of this split */
     double tokens_per_byte = split->target_bytes ? (double)(split->n_tokens - 1) / (double)split->target_bytes : NAN;
-    *bpb = *loss / log(2) * tokens_per_byte;
+    fig__add_score(scores, "val_loss", loss);
+    fig__add_score(scores, "val_bpb", loss / log(2) * tokens_per_byte);
     return status;
 }
 
@@ -222,12 +224,11 @@ static fig_status join_samples(fig_trainer *t, const fig__buf *texts, fig__buf *
         if (t->o.sample_prompt) FIG_TRY(fig__buf_adds(all, t->o.sample_prompt));
         FIG_TRY(fig__buf_add(all, fig__buf_str(&texts[i]), texts[i].len));
     }
-    return FIG_OK;
+    return fig__buf_addc(all, '\n');
 }
 
-static fig_status sample(fig_trainer *t, fig__buf *all, bool *any) {
-    *any = ((language *)t->task_state)->gen != NULL;
-    if (!*any) return FIG_OK;
+static fig_status sample(fig_trainer *t, fig__buf *all) {
+    if (!((language *)t->task_state)->gen) return FIG_OK;
     size_t n = (size_t)t->o.sample_count;
     fig__buf *texts = FIG_NEW_N(t->ctx, fig__buf, n);
     if (!texts) return FIG_ERR_NOMEM;
@@ -239,6 +240,13 @@ static fig_status sample(fig_trainer *t, fig__buf *all, bool *any) {
     return status;
 }
 
+static const char *data_id(const fig_trainer *t) {
+    language *l = t->task_state;
+    const fig_dataset_info *info = fig_dataset_get_info(t->data.text);
+    snprintf(l->data_id, sizeof l->data_id, "%s, tokenizer %s", info->data_sha256, info->tokenizer_sha256);
+    return l->data_id;
+}
+
 const fig__task fig__task_language = {.name = "language",
                                       .record = record,
                                       .memory = memory,
@@ -247,6 +255,9 @@ const fig__task fig__task_language = {.name = "language",
                                       .feed = feed,
                                       .evaluate = evaluate,
                                       .sample = sample,
+                                      .sample_ending = ".txt",
+                                      .unit = "tokens",
+                                      .data_id = data_id,
                                       .flops = flops,
                                       .tokens = tokens,
                                       .free = language_free};

@@ -111,6 +111,8 @@ static void emit(fig_trainer *t, fig_train_event e) {
     e.max_iters = t->o.max_iters;
     e.best_val_loss = t->p.best_val_loss;
     e.num_tokens = t->p.n_tokens;
+    e.scores = t->p.scores;
+    e.unit = t->task->unit;
     e.rss_bytes = fig__rss_bytes();
     e.elapsed = t->p.seconds;
     e.seconds_left = t->p.iter > 0 ? t->p.seconds / (double)t->p.iter * (double)(t->o.max_iters - t->p.iter) : 0;
@@ -147,9 +149,7 @@ static fig_status log_step(fig_trainer *t, double loss, double norm, double seco
                               .grad_norm = norm,
                               .learning_rate = lr,
                               .tok_per_sec = rate,
-                              .mfu = mfu,
-                              .val_loss = t->p.val_loss,
-                              .val_bpb = t->p.val_bpb});
+                              .mfu = mfu});
     return FIG_OK;
 }
 
@@ -176,31 +176,25 @@ static fig_status with_ema(fig_trainer *t, fig_status (*run)(fig_trainer *t, voi
     return status;
 }
 
-typedef struct shown {
-    fig__buf text;
-    bool any;
-} shown;
-static fig_status make_sample(fig_trainer *t, void *arg) {
-    shown *s = arg;
-    return t->task->sample(t, &s->text, &s->any);
-}
+static fig_status make_sample(fig_trainer *t, void *file) { return t->task->sample(t, file); }
 
-static fig_status save_sample(fig_trainer *t, fig__buf *text) {
+static fig_status save_sample(fig_trainer *t, const fig__buf *file) {
     char path[3200];
+    bool text = !strcmp(t->task->sample_ending, ".txt");
     snprintf(path, sizeof path, "%s/samples", t->o.out_dir);
     FIG_TRY(fig__mkdirs(t->ctx, path));
-    snprintf(path, sizeof path, "%s/samples/step-%09lld.txt", t->o.out_dir, (long long)t->p.iter);
-    FIG_TRY(fig__buf_addc(text, '\n'));
-    return fig__file_write(t->ctx, path, fig__buf_str(text), text->len);
+    snprintf(path, sizeof path, "%s/samples/step-%09lld%s", t->o.out_dir, (long long)t->p.iter, t->task->sample_ending);
+    FIG_TRY(fig__file_write(t->ctx, path, file->data, file->len));
+    emit(t, (fig_train_event){.kind = FIG_TRAIN_SAMPLE, .text = text ? fig__buf_str(file) : NULL, .path = path});
+    return FIG_OK;
 }
 
 static fig_status sample(fig_trainer *t) {
-    shown s = {.any = false};
-    fig__buf_init(&s.text, t->ctx, 64u << 20);
-    fig_status status = with_ema(t, make_sample, &s);
-    if (!status && s.any) status = save_sample(t, &s.text);
-    if (!status && s.any) emit(t, (fig_train_event){.kind = FIG_TRAIN_SAMPLE, .text = fig__buf_str(&s.text)});
-    fig__buf_deinit(&s.text);
+    fig__buf file;
+    fig__buf_init(&file, t->ctx, 64u << 20);
+    fig_status status = with_ema(t, make_sample, &file);
+    if (!status && file.len) status = save_sample(t, &file);
+    fig__buf_deinit(&file);
     return status;
 }
 
@@ -213,24 +207,24 @@ static fig_status save_model(fig_trainer *t, void *unused) {
 
 static fig_status score(fig_trainer *t, void *unused) {
     (void)unused;
-    return t->task->evaluate(t, &t->p.val_loss, &t->p.val_bpb);
+    t->p.scores = (fig_scores){0};
+    return t->task->evaluate(t, &t->p.scores);
 }
 
 static fig_status evaluate(fig_trainer *t) {
     FIG_TRY(with_ema(t, score, NULL));
     /* A best loss of NaN: there is nothing held out, and the newest counts. */
-    bool best = t->p.best_iter < 0 || t->p.val_loss < t->p.best_val_loss || isnan(t->p.best_val_loss);
+    const fig_scores *s = &t->p.scores;
+    bool best = t->p.best_iter < 0 || s->data[0].value < t->p.best_val_loss || isnan(t->p.best_val_loss);
     fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
-    log_number(t, "val_loss", t->p.val_loss);
-    log_number(t, "val_bpb", t->p.val_bpb);
+    for (size_t i = 0; i < s->n; i++) log_number(t, s->data[i].name, s->data[i].value);
     FIG_TRY(log_end(t));
     t->p.evals_without_best = best ? 0 : t->p.evals_without_best + 1;
     if (best) {
-        t->p.best_val_loss = t->p.val_loss;
+        t->p.best_val_loss = s->data[0].value;
         t->p.best_iter = t->p.iter;
     }
-    emit(t, (fig_train_event){
-                .kind = FIG_TRAIN_EVAL, .loss = t->p.loss, .val_loss = t->p.val_loss, .val_bpb = t->p.val_bpb});
+    emit(t, (fig_train_event){.kind = FIG_TRAIN_EVAL, .loss = t->p.loss});
     if (best) FIG_TRY(with_ema(t, save_model, NULL));
     return sample(t);
 }
@@ -238,12 +232,23 @@ static fig_status evaluate(fig_trainer *t) {
 static fig_status checkpoint(fig_trainer *t) {
     char *path = NULL;
     FIG_TRY(fig__checkpoint_save(t, &path));
-    emit(t, (fig_train_event){.kind = FIG_TRAIN_CHECKPOINT, .text = path});
+    emit(t, (fig_train_event){.kind = FIG_TRAIN_CHECKPOINT, .path = path});
     fig__free(t->ctx, path);
     return FIG_OK;
 }
 
 static bool due(int64_t interval, int64_t iter) { return interval > 0 && iter % interval == 0; }
+
+void fig__add_score(fig_scores *scores, const char *name, double value) {
+    fig_score *s = &scores->data[scores->n++];
+    snprintf(s->name, sizeof s->name, "%s", name);
+    s->value = value;
+}
+double fig_score_of(const fig_scores *scores, const char *name) {
+    for (size_t i = 0; i < scores->n; i++)
+        if (!strcmp(scores->data[i].name, name)) return scores->data[i].value;
+    return NAN;
+}
 
 /* --- the run ----------------------------------------------------------------------------------------------------*/
 
@@ -285,7 +290,7 @@ static fig_status run_steps(fig_trainer *t, bool *early) {
 
 static fig_status begin(fig_trainer *t, bool *found) {
     *found = false;
-    t->p = (fig__progress){.best_iter = -1, .best_val_loss = INFINITY, .val_loss = NAN, .val_bpb = NAN};
+    t->p = (fig__progress){.best_iter = -1, .best_val_loss = INFINITY};
     FIG_TRY(fig__trainer_ready(t));
     if (t->o.resume) FIG_TRY(fig__checkpoint_load(t, found));
     return FIG_OK;
@@ -307,8 +312,7 @@ fig_status fig_trainer_run(fig_trainer *t, fig_train_fn *on_event, void *user, f
     }
     report->iters = t->p.iter;
     report->loss = t->p.loss;
-    report->val_loss = t->p.val_loss;
-    report->val_bpb = t->p.val_bpb;
+    report->scores = t->p.scores;
     report->best_val_loss = t->p.best_val_loss;
     report->best_iter = t->p.best_iter;
     report->n_skipped = t->p.n_skipped;

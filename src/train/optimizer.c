@@ -28,7 +28,7 @@ struct fig__optimizer {
     void *gemm_workspace;
     size_t largest;
     /* of the current step */
-    double lr_share, grad_scale;
+    double lr_share, grad_scale, ema_decay;
     int64_t t;
 };
 
@@ -111,7 +111,7 @@ static void muon_update(fig__optimizer *opt, const fig_param_info *p) {
            decay = p->weight_decay >= 0 ? p->weight_decay : opt->o.weight_decay;
     double shape = sqrt(fmax(1, (double)p->shape[0] / (double)p->shape[1]));
     k->axpby(n, (float)(-lr * shape), x, (float)(1 - lr * decay), w);
-    if (opt->ema) k->axpby(n, (float)(1 - opt->o.ema_decay), w, (float)opt->o.ema_decay, opt->ema + p->flat_offset);
+    if (opt->ema) k->axpby(n, (float)(1 - opt->ema_decay), w, (float)opt->ema_decay, opt->ema + p->flat_offset);
     if (p->copy) figk_convert(opt->ctx, n, p->copy, FIG_BF16, w, FIG_F32);
 }
 
@@ -140,7 +140,7 @@ static void adamw_tile(fig__optimizer *opt, const tile *t) {
                          .weight_decay = (float)decay_of(opt, t->p),
                          .bias1 = (float)(1 - pow(o->beta1, (double)opt->t)),
                          .bias2 = (float)(1 - pow(o->beta2, (double)opt->t)),
-                         .ema_decay = (float)o->ema_decay};
+                         .ema_decay = (float)opt->ema_decay};
     figk(opt->ctx)->adamw(&a);
 }
 
@@ -152,7 +152,7 @@ static void sgd_tile(fig__optimizer *opt, const tile *t) {
                         (float)(o->learning_rate * opt->lr_share * t->p->lr_scale), (float)o->momentum,
                         (float)decay_of(opt, t->p), false, t->p->copy ? (uint16_t *)t->p->copy + t->first : NULL,
                         FIG_BF16);
-    if (opt->ema) figk(opt->ctx)->axpby(t->n, (float)(1 - o->ema_decay), p, (float)o->ema_decay, opt->ema + at);
+    if (opt->ema) figk(opt->ctx)->axpby(t->n, (float)(1 - opt->ema_decay), p, (float)opt->ema_decay, opt->ema + at);
 }
 
 static void update_tile(void *arg, size_t i, int thread) {
@@ -169,6 +169,8 @@ void fig__optimizer_step(fig__optimizer *opt, int64_t t, double lr_share, double
     opt->t = t;
     opt->lr_share = lr_share;
     opt->grad_scale = grad_scale;
+    /* An average over few steps at first: the weights that training began with must not linger in it. */
+    opt->ema_decay = fmin(opt->o.ema_decay, (double)(1 + t) / (double)(10 + t));
     fig__parallel(opt->ctx, opt->tiles.n, update_tile, opt);
     for (size_t i = 0; i < opt->n_info; i++)
         if (opt->kind[i] == FIG_MUON) muon_update(opt, &opt->info[i]);

@@ -61,20 +61,24 @@ typedef struct fig__task {
     fig_status (*read)(fig_trainer *t);  /* the whole batch of step t->p.iter; counts it in t->p.n_tokens */
     /* Micro-batch i into the plan of a phase. */
     void (*feed)(fig_trainer *t, int phase, int64_t i);
-    fig_status (*evaluate)(fig_trainer *t, double *loss, double *bpb); /* NaN: nothing is held out */
-    /* What the model makes now, in words; *any: whether there was something to show. */
-    fig_status (*sample)(fig_trainer *t, fig__buf *text, bool *any);
-    double (*flops)(const fig_trainer *t);  /* of one step, forward and backward */
-    double (*tokens)(const fig_trainer *t); /* of one step, for rates */
+    fig_status (*evaluate)(fig_trainer *t, fig_scores *scores); /* fig__add_score; val_loss comes first */
+    /* What the model makes now, as a file's contents; left empty when there is nothing to show. */
+    fig_status (*sample)(fig_trainer *t, fig__buf *file);
+    const char *sample_ending, *unit;             /* ".txt", ".png"; "tokens", "pictures" */
+    double (*flops)(const fig_trainer *t);        /* of one step, forward and backward */
+    double (*tokens)(const fig_trainer *t);       /* of one step, for rates, in units */
+    const char *(*data_id)(const fig_trainer *t); /* a hash of what is learnt from: a run goes on with the same only */
     void (*free)(fig_trainer *t);
 } fig__task;
+void fig__add_score(fig_scores *scores, const char *name, double value);
 const fig__task *fig__task_find(const char *name); /* NULL: there is none */
 
 /* --- the trainer ------------------------------------------------------------------------------------------------*/
 typedef struct fig__progress { /* what a checkpoint restores beside the numbers */
     int64_t iter;              /* steps done */
     uint64_t n_tokens, n_skipped;
-    double best_val_loss, val_loss, val_bpb, loss, seconds;
+    double best_val_loss, loss, seconds;
+    fig_scores scores; /* of the last evaluation */
     int64_t best_iter, evals_without_best;
     uint64_t log_bytes;
 } fig__progress;
@@ -83,7 +87,7 @@ struct fig_trainer {
     fig_context *ctx;
     fig_model *model;
     fig_params *params;
-    fig_dataset *data;
+    fig_train_data data;
     fig_train_options o;
     const fig__task *task;
     void *task_state; /* the task's own, from record to free */

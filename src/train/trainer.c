@@ -53,20 +53,21 @@ static fig_status check_memory(fig_trainer *t) {
 /* --- making -----------------------------------------------------------------------------------------------------*/
 
 static fig_status trainer_init(fig_trainer *t) {
-    const char *task = fig_model_arch(t->model)->task;
-    t->task = fig__task_find(task ? task : "language");
+    const char *task = fig__model_family(t->model)->name;
+    t->task = fig__task_find(task);
     FIG_CHECK(t->ctx, t->task, FIG_ERR_ARG, "%s: there is no task of that name to train for", task);
     FIG_CHECK(t->ctx, t->o.out_dir, FIG_ERR_ARG, "no --out folder is given");
     FIG_TRY(fig_model_shape(t->model));
     return t->task->record(t);
 }
 
-fig_status fig_trainer_new(fig_model *model, fig_dataset *data, const fig_train_options *options, fig_trainer **out) {
+fig_status fig_trainer_new(fig_model *model, const fig_train_data *data, const fig_train_options *options,
+                           fig_trainer **out) {
     fig_context *ctx = fig_model_context(model);
     *out = NULL;
     fig_trainer *t = FIG_NEW(ctx, fig_trainer);
     if (!t) return FIG_ERR_NOMEM;
-    *t = (fig_trainer){.ctx = ctx, .model = model, .params = fig_model_params(model), .data = data, .o = *options};
+    *t = (fig_trainer){.ctx = ctx, .model = model, .params = fig_model_params(model), .data = *data, .o = *options};
     fig_status status = trainer_init(t);
     t->records = fig_memory(ctx).bytes_now;
     if (!status) status = check_memory(t);

@@ -18,10 +18,10 @@ static void expect_learns(const char *arch, int optimizer, double lr, fig_dtype 
     j.o.checkpoint_interval = 0, j.o.batch_size = 8;
     if (!EXPECT(run_job(&j, &r, error) == FIG_OK)) fprintf(stderr, "    %s\n", error);
     /* 28 characters: log(28) = 3.3 at the start; single frequencies alone give 2.8; real learning gets below that */
-    if (!EXPECT(r.val_loss < 2.2 && r.loss < 2.3))
-        fprintf(stderr, "    %s with %d: %.3f %.3f\n", arch, optimizer, r.loss, r.val_loss);
+    if (!EXPECT(r.scores.data[0].value < 2.2 && r.loss < 2.3))
+        fprintf(stderr, "    %s with %d: %.3f %.3f\n", arch, optimizer, r.loss, r.scores.data[0].value);
     EXPECT_EQ_I(r.iters, 80);
-    EXPECT_NEAR(r.best_val_loss, r.val_loss, 0);
+    EXPECT_NEAR(r.best_val_loss, fig_score_of(&r.scores, "val_loss"), 0);
     EXPECT_EQ_I(r.best_iter, 80);
 }
 
@@ -504,7 +504,7 @@ TEST(a_step_that_is_not_finite_is_skipped_and_counted) {
     EXPECT_EQ_I(run_sabotaged((saboteur){.from = 5, .to = 8}, &r, error), FIG_OK);
     EXPECT_EQ_I(r.n_skipped, 3);
     EXPECT_EQ_I(r.iters, 20);
-    EXPECT(isfinite(r.val_loss));
+    EXPECT(isfinite(fig_score_of(&r.scores, "val_loss")));
 }
 
 TEST(ten_in_a_row_stop_the_run) {
@@ -569,7 +569,7 @@ TEST(a_batch_may_be_larger_than_the_data) {
     fig_train_report r;
     j.o.batch_size = 40, j.o.max_iters = 6;
     EXPECT_EQ_I(run_job(&j, &r, NULL), FIG_OK);
-    EXPECT(isfinite(r.loss) && isnan(r.val_loss));
+    EXPECT(isfinite(r.loss) && isnan(fig_score_of(&r.scores, "val_loss")));
     EXPECT_EQ_I(r.best_iter, 6);
     EXPECT(fig__path_exists(check_path(j.o.out_dir, "model.safetensors")));
 }
@@ -585,10 +585,12 @@ TEST(evaluation_covers_the_split_once) {
     for (int i = 0; i < 3; i++) {
         job j = job_of(data, check_path(dir, "out"));
         session s;
+        fig_scores scores = {.n = 0};
         j.o.eval_iters = 0, j.o.batch_size = 1 + 6 * i;
         if (!EXPECT(session_open(&j, &s) == FIG_OK)) return;
         EXPECT_OK(s.ctx, fig__trainer_ready(s.trainer));
-        EXPECT_OK(s.ctx, s.trainer->task->evaluate(s.trainer, &loss[i], &bpb[i]));
+        EXPECT_OK(s.ctx, s.trainer->task->evaluate(s.trainer, &scores));
+        loss[i] = fig_score_of(&scores, "val_loss"), bpb[i] = fig_score_of(&scores, "val_bpb");
         session_close(&s);
     }
     EXPECT(loss[0] > 3 && loss[0] == loss[1] && loss[0] == loss[2]); /* bit for bit: a row is a row in any batch */
@@ -645,7 +647,7 @@ TEST(the_average_is_what_is_saved_and_evaluated) {
     EXPECT_EQ_I(run_job(&j, &plain, NULL), FIG_OK);
     EXPECT_EQ_I(run_job(&k, &averaged, NULL), FIG_OK);
     EXPECT(plain.params_hash == averaged.params_hash); /* it does not touch training */
-    EXPECT(averaged.val_loss > plain.val_loss + 0.05);
+    EXPECT(averaged.scores.data[0].value > plain.scores.data[0].value + 0.05);
     fig_model *a = NULL, *b = NULL;
     EXPECT_OK(ctx, fig_model_load(ctx, j.o.out_dir, &(fig_model_options){.dtype = FIG_F32}, &a));
     EXPECT_OK(ctx, fig_model_load(ctx, k.o.out_dir, &(fig_model_options){.dtype = FIG_F32}, &b));

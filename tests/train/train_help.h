@@ -95,7 +95,7 @@ static inline fig_status session_open(const job *j, session *s) {
     snprintf(path, sizeof path, "%s/tokenizer.json", j->data);
     FIG_TRY(fig_tokenizer_load(s->ctx, path, &tok));
     FIG_TRY(fig_model_set_tokenizer(s->model, tok));
-    return fig_trainer_new(s->model, s->data, &j->o, &s->trainer);
+    return fig_trainer_new(s->model, &(fig_train_data){.text = s->data}, &j->o, &s->trainer);
 }
 
 static inline void session_close(session *s) {

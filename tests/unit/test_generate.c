@@ -210,9 +210,9 @@ static fig_tensor *script_build(fig_graph *g, const void *config, const fig_lm_i
     return fig_embed(g, "script", in->positions, (size_t)c->block_size, v, 0, NULL);
 }
 static const fig_arch script_arch = {.name = "script",
-                                     .medium = "text",
+                                     .family = &fig_family_language,
+                                     .net.language = &(const fig_language_net){script_build},
                                      .config_size = sizeof(script_config),
-                                     .build = script_build,
                                      .options = &(const fig_option_table){script_rows, FIG_COUNT(script_rows)}};
 
 /* After a prompt of one token the model writes text, and then the end of text. */

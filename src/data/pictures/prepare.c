@@ -280,10 +280,10 @@ static fig_status run_batch(prepare *p) {
 
 /* --- all of it --------------------------------------------------------------------------------------------------*/
 
-static fig_status read_source(prepare *p, const char *path) {
+static fig_status read_source(prepare *p, const char *path, bool is_one_of_many) {
     fig__picture_source *s;
     fig__picture picture;
-    FIG_TRY(fig__picture_source_open(p->ctx, path, p->options->n_paths > 1, &s));
+    FIG_TRY(fig__picture_source_open(p->ctx, path, is_one_of_many, &s));
     fig_status status = FIG_OK;
     for (;;) {
         status =
@@ -335,12 +335,26 @@ static fig_status make_workers(prepare *p) {
     return FIG_OK;
 }
 
+/* A folder's pictures, then each array and archive in it. */
+static fig_status read_path(prepare *p, const char *path) {
+    fig__paths sets = {0};
+    bool folder = fig__path_is_dir(path), many = p->options->n_paths > 1;
+    fig_status status = folder ? fig__picture_sets_below(p->ctx, path, &sets) : FIG_OK;
+    many |= sets.n > 1;
+    uint64_t before = p->manifest.info.n_other;
+    if (!status) status = read_source(p, path, many);
+    if (folder) p->manifest.info.n_other -= FIG_MIN(sets.n, p->manifest.info.n_other - before);
+    for (size_t i = 0; i < sets.n && !status; i++) status = read_source(p, sets.data[i], many);
+    fig__paths_deinit(p->ctx, &sets);
+    return status;
+}
+
 static fig_status build(prepare *p) {
     const fig_pictures_options *o = p->options;
     FIG_TRY(fig__partial_dir(p->ctx, o->out_dir, &p->tmp_dir));
     FIG_TRY(make_workers(p));
     FIG_TRY(open_writers(p));
-    for (size_t i = 0; i < o->n_paths; i++) FIG_TRY(read_source(p, o->paths[i]));
+    for (size_t i = 0; i < o->n_paths; i++) FIG_TRY(read_path(p, o->paths[i]));
     FIG_TRY(run_batch(p));
     return finish(p);
 }

@@ -1,5 +1,6 @@
 /* data/pictures/source.c: the table of layouts, and what names and metadata say. */
 #include "data/pictures/source.h"
+#include <strings.h>
 #include "base/io.h"
 
 #define HEAD 512
@@ -24,6 +25,55 @@ static fig_status find_kind(fig_context *ctx, const char *path, const fig__pictu
     return FIG_FAIL(ctx, FIG_ERR_FORMAT,
                     "%s: no pictures; PNG, JPEG, WebP, folders, tar and zip archives, IDX and .npy files are read",
                     path);
+}
+
+static bool is_picture_file(fig_context *ctx, const char *path) {
+    const fig__picture_kind *kind;
+    bool known = find_kind(ctx, path, &kind) == FIG_OK;
+    if (!known) fig_error_clear(ctx);
+    return known;
+}
+
+/* Endings of what never holds many pictures, so that large folders are not opened file by file. */
+static bool may_hold_many(const char *path) {
+    static const char *const not [] = {".png", ".jpg", ".jpeg", ".webp", ".txt", ".json", ".jsonl", ".md"};
+    const char *dot = strrchr(fig__path_base(path), '.');
+    for (size_t i = 0; i < FIG_COUNT(not ); i++)
+        if (dot && !strcasecmp(dot, not [i])) return false;
+    return true;
+}
+
+fig_status fig__picture_sets_below(fig_context *ctx, const char *dir, fig__paths *out) {
+    fig__paths files = {0};
+    const fig__picture_kind *kind;
+    fig_status status = fig__dir_walk(ctx, dir, FIG__PICTURE_MAX_FILES, &files);
+    for (size_t i = 0; i < files.n && !status; i++) {
+        bool many = may_hold_many(files.data[i]) && find_kind(ctx, files.data[i], &kind) == FIG_OK &&
+                    kind != &fig__pictures_single;
+        fig_error_clear(ctx);
+        char *copy = many ? fig__strdup(ctx, files.data[i]) : NULL;
+        if (many) status = copy ? FIG_PUSH(ctx, out, copy) : FIG_ERR_NOMEM;
+    }
+    fig__paths_deinit(ctx, &files);
+    return status;
+}
+
+/* A few hundred files tell as much as all of them. */
+#define LOOKED_AT 512
+static bool folder_of_pictures(fig_context *ctx, const char *path) {
+    fig__paths files = {0};
+    size_t n_pictures = 0;
+    if (fig__dir_walk(ctx, path, FIG__PICTURE_MAX_FILES, &files)) fig_error_clear(ctx);
+    size_t n = FIG_MIN(files.n, LOOKED_AT);
+    for (size_t i = 0; i < n; i++) n_pictures += is_picture_file(ctx, files.data[i * files.n / n]);
+    fig__paths_deinit(ctx, &files);
+    return n_pictures && 2 * n_pictures >= n;
+}
+
+bool fig_pictures_found(fig_context *ctx, const char *path) {
+    if (!fig__path_exists(path)) return false;
+    if (!fig__path_is_dir(path)) return is_picture_file(ctx, path);
+    return fig_pictures_is_prepared(path) || folder_of_pictures(ctx, path);
 }
 
 fig_status fig__picture_source_open(fig_context *ctx, const char *path, bool is_one_of_many,

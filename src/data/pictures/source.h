@@ -46,6 +46,8 @@ struct fig__picture_source {
 
 /* FIG_ERR_FORMAT when no kind knows what is there. */
 fig_status fig__picture_source_open(fig_context *ctx, const char *path, bool is_one_of_many, fig__picture_source **out);
+/* Arrays and archives in a folder: sources of their own. */
+fig_status fig__picture_sets_below(fig_context *ctx, const char *dir, fig__paths *out);
 void fig__picture_source_close(fig__picture_source *s);
 
 /* --- for kinds --------------------------------------------------------------------------------------------------*/

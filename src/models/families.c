@@ -1,0 +1,49 @@
+/* models/families.c: what there is to train: each family's settings, and its network recorded once. */
+#include "models/vae.h"
+
+const char *fig_family_name(const fig_family *f) { return f->name; }
+const char *fig_family_medium(const fig_family *f) { return f->medium; }
+
+static size_t setting(const fig_model *m, const char *key) { return (size_t)fig_model_get_int(m, key); }
+
+static fig_tensor *one_picture(fig_model *m, fig_graph *g) {
+    size_t side = setting(m, "image_size");
+    return fig_input(g, "x", FIG_F32, 4, (size_t[]){1, side, side, setting(m, "n_channels")});
+}
+
+static void record_language(fig_model *m, fig_graph *g) {
+    fig_tensor *head;
+    fig_lm_inputs in = {.batch = 1, .time = 1};
+    in.tokens = fig_input(g, "tokens", FIG_I32, 2, (size_t[]){1, 1});
+    in.positions = fig_input(g, "positions", FIG_I32, 2, (size_t[]){1, 1});
+    m->arch->net.language->hidden(g, m->config, &in, &head);
+}
+const fig_family fig_family_language = {.name = "language",
+                                        .medium = "text",
+                                        .settings = {"vocab_size", "n_layer", "n_head", "n_embd", "block_size"},
+                                        .record = record_language};
+
+static void record_vae(fig_model *m, fig_graph *g) {
+    fig_tensor *x = one_picture(m, g);
+    fig__vae_terms terms;
+    fig__vae_bound(m, g, x, &terms);
+}
+const fig_family fig_family_vae = {
+    .name = "vae", .medium = "pictures", .settings = {"image_size", "n_channels", "n_latent"}, .record = record_vae};
+
+fig_flow_inputs fig__flow_inputs(const fig_model *m, fig_graph *g, size_t n) {
+    size_t side = setting(m, "image_size"), text = setting(m, "text_length");
+    fig_flow_inputs in = {.x = fig_input(g, "x", FIG_F32, 4, (size_t[]){n, side, side, setting(m, "n_channels")}),
+                          .time = fig_input(g, "time", FIG_I32, 2, (size_t[]){n, 1})};
+    if (setting(m, "n_classes")) in.label = fig_input(g, "label", FIG_I32, 2, (size_t[]){n, 1});
+    if (text) in.text = fig_input(g, "text", FIG_I32, 2, (size_t[]){n, text});
+    return in;
+}
+static void record_flow(fig_model *m, fig_graph *g) {
+    fig_flow_inputs in = fig__flow_inputs(m, g, 1);
+    m->arch->net.flow->predict(g, m->config, &in);
+}
+const fig_family fig_family_flow = {.name = "flow",
+                                    .medium = "pictures",
+                                    .settings = {"image_size", "n_channels", "n_classes", "text_length"},
+                                    .record = record_flow};

@@ -1,0 +1,95 @@
+/* models/likelihood.c: what a VAE's bound is made of. All of it fp32.
+ *
+ * Letters: N pictures, K samples of each one's latent, L latents, P pixels, C channels. */
+#include <fig/ops.h>
+#include <math.h>
+#include "base/rng.h"
+#include "models/vae.h"
+
+/* x log p + (1 - x) log(1 - p) with p = sigmoid(logit). */
+static fig_tensor *bernoulli(fig_graph *g, fig_tensor *x, fig_tensor *logit) {
+    return fig_sub(g, fig_mul(g, logit, x), fig_softplus(g, logit));
+}
+
+#define FIRST_LOG_SCALE (-3)
+static fig_tensor *log_scale(fig_graph *g, size_t channels) {
+    return fig_param(g, "log_scale", (fig_init){FIG_INIT_ZEROS, 0}, 1, &channels);
+}
+
+/* The mass between a = (x + 1/510 - m) / s and b = (x - 1/510 - m) / s; all of the tail at either end. sigmoid(a) -
+ * sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), of which no factor cancels. */
+static fig_tensor *logistic(fig_graph *g, fig_tensor *x, fig_tensor *mean) {
+    fig_tensor *inverse = fig_exp(g, fig_neg(g, fig_add_scalar(g, log_scale(g, fig_dim(mean, -1)), FIRST_LOG_SCALE)));
+    fig_tensor *centred = fig_sub(g, x, mean);
+    fig_tensor *a = fig_mul(g, fig_add_scalar(g, centred, 1.0 / 510), inverse);
+    fig_tensor *b = fig_mul(g, fig_add_scalar(g, centred, -1.0 / 510), inverse);
+    fig_tensor *low = fig_neg(g, fig_softplus(g, fig_neg(g, a))), *high = fig_neg(g, fig_softplus(g, b));
+    fig_tensor *share = fig_log(g, fig_add_scalar(g, fig_neg(g, fig_exp(g, fig_scale(g, inverse, -1.0 / 255))), 1));
+    fig_tensor *inside = fig_add(g, fig_add(g, low, high), share);
+    fig_tensor *black = fig_gt(g, fig_add_scalar(g, fig_neg(g, x), 1.0 / 510), fig_scale(g, x, 0));
+    fig_tensor *white = fig_gt(g, fig_add_scalar(g, x, 1.0 / 510 - 1), fig_scale(g, x, 0));
+    return fig_where(g, black, low, fig_where(g, white, high, inside));
+}
+
+fig_tensor *fig__vae_log_likelihood(fig_graph *g, int likelihood, fig_tensor *x, fig_tensor *mean) {
+    mean = fig_cast(g, mean, FIG_F32);
+    fig_tensor *each = likelihood == FIG__LOGISTIC ? logistic(g, x, mean) : bernoulli(g, x, mean);
+    return fig_reshape(g, fig_sum(g, fig_reshape(g, each, 3, (int64_t[]){0, 0, -1}), -1), 2, (int64_t[]){0, 0});
+}
+
+#define LOG_2PI 1.8378770664093453
+static fig_tensor *log_normal(fig_graph *g, fig_tensor *square) { /* of [n, k, l] */
+    fig_tensor *sum = fig_sum(g, fig_scale(g, fig_add_scalar(g, square, LOG_2PI), -0.5), -1);
+    return fig_reshape(g, sum, 2, (int64_t[]){0, 0});
+}
+fig_tensor *fig__vae_log_q(fig_graph *g, fig_tensor *noise, fig_tensor *log_var) {
+    return log_normal(g, fig_add(g, fig_square(g, noise), log_var));
+}
+fig_tensor *fig__vae_log_prior(fig_graph *g, fig_tensor *z) { return log_normal(g, fig_square(g, z)); }
+
+fig_tensor *fig__log_mean_exp(fig_graph *g, fig_tensor *x) {
+    fig_tensor *top = fig_stop_gradient(g, fig_reduce_max(g, x, -1));
+    fig_tensor *mean = fig_mean(g, fig_exp(g, fig_sub(g, x, top)), -1);
+    return fig_add(g, fig_log(g, mean), top);
+}
+
+/* mean + exp(log_var / 2) * noise, k of them for each row: [n, k, l]. */
+static fig_tensor *draw_latents(fig_graph *g, fig_tensor *mean, fig_tensor *log_var, size_t k, fig_tensor **noise,
+                                fig_tensor **log_var_of) {
+    int64_t shape[3] = {0, 1, -1};
+    mean = fig_reshape(g, mean, 3, shape);
+    *log_var_of = fig_reshape(g, log_var, 3, shape);
+    fig_enter(g, "latents");
+    *noise = fig_cast(g, fig_noise(g, fig_pad(g, mean, 1, 0, k - 1, 0)), FIG_F32);
+    fig_leave(g);
+    return fig_add(g, mean, fig_mul(g, fig_exp(g, fig_scale(g, *log_var_of, 0.5)), *noise));
+}
+
+/* (mean^2 + var - log var - 1) / 2. */
+static fig_tensor *divergence(fig_graph *g, fig_tensor *mean, fig_tensor *log_var) {
+    fig_tensor *sum = fig_sub(g, fig_add(g, fig_square(g, mean), fig_exp(g, log_var)), log_var);
+    return fig_scale(g, fig_add_scalar(g, sum, -1), 0.5);
+}
+
+void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, fig__vae_terms *t) {
+    const fig_vae_net *net = m->arch->net.vae;
+    const fig__vae_config *c = m->config;
+    fig_tensor *noise, *log_var;
+    net->encode(g, m->config, x, &t->mean, &t->log_var);
+    fig_tensor *z = draw_latents(g, t->mean, t->log_var, (size_t)c->n_importance, &noise, &log_var);
+    fig_tensor *y = net->decode(g, m->config, fig_reshape(g, z, 2, (int64_t[]){-1, c->n_latent}));
+    y = fig_reshape(g, y, 4, (int64_t[]){-1, c->n_importance, c->image_size * c->image_size, c->n_channels});
+    x = fig_reshape(g, x, 4, (int64_t[]){0, 1, c->image_size * c->image_size, c->n_channels});
+    t->log_x = fig__vae_log_likelihood(g, c->likelihood, x, y);
+    t->divergence = divergence(g, t->mean, t->log_var);
+    t->log_weight = fig_add(g, t->log_x, fig_sub(g, fig__vae_log_prior(g, z), fig__vae_log_q(g, noise, log_var)));
+}
+
+void fig__vae_binarise(uint64_t seed, uint64_t step, uint64_t sample, size_t d, float *x) {
+    fig_rng_key key = {seed, fig__rng_stream("vae.binarise"), step};
+    for (size_t i = 0; i < d; i += 4) {
+        uint32_t word[4];
+        fig__rng_block(&key, sample, i / 4, word);
+        for (size_t j = i; j < FIG_MIN(i + 4, d); j++) x[j] = (double)word[j - i] < (double)x[j] * 4294967296.0;
+    }
+}

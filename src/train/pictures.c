@@ -1,0 +1,131 @@
+/* train/pictures.c: see pictures.h. Which picture a row is follows from seed and number of the row alone. */
+#include "train/pictures.h"
+#include <math.h>
+#include "media/image/image.h"
+#include "media/image/values.h"
+
+fig_status fig__pictures_fit(const fig_trainer *t) {
+    FIG_CHECK(t->ctx, t->data.pictures, FIG_ERR_ARG, "%s learns from pictures", fig_model_arch(t->model)->name);
+    const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
+    long long side = (long long)fig_model_get_int(t->model, "image_size"),
+              channels = (long long)fig_model_get_int(t->model, "n_channels");
+    FIG_CHECK(t->ctx, side == (long long)info->size && channels == (long long)info->channels, FIG_ERR_ARG,
+              "the model takes pictures of %lld x %lld x %lld, the data has %zu x %zu x %zu", side, side, channels,
+              info->size, info->size, info->channels);
+    FIG_CHECK(t->ctx, info->n[FIG_SPLIT_TRAIN], FIG_ERR_ARG, "there are no pictures to learn from");
+    return FIG_OK;
+}
+
+uint64_t fig__pictures_row(const fig_trainer *t, int64_t r) {
+    uint64_t of_batch = (uint64_t)(t->o.batch_size * t->o.grad_accum);
+    return fig_pictures_sample(t->data.pictures, FIG_SPLIT_TRAIN, (uint64_t)t->o.seed,
+                               (uint64_t)t->p.iter * of_batch + (uint64_t)r);
+}
+
+size_t fig__pictures_numbers(const fig_trainer *t) {
+    const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
+    return info->size * info->size * info->channels;
+}
+
+void fig__pictures_values(const fig_trainer *t, fig_data_split split, uint64_t i, double low, float *out) {
+    const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
+    fig__image_to_values(fig_pictures_pixels(t->data.pictures, split, i), info->size * info->size, info->channels, low,
+                         out);
+}
+
+typedef struct feed_job {
+    const fig_trainer *t;
+    float *x;
+    int64_t first;
+    double low;
+} feed_job;
+static void feed_row(void *arg, size_t r, int thread) {
+    (void)thread;
+    const feed_job *j = arg;
+    uint64_t picture = fig__pictures_row(j->t, j->first + (int64_t)r);
+    fig__pictures_values(j->t, FIG_SPLIT_TRAIN, picture, j->low, j->x + r * fig__pictures_numbers(j->t));
+}
+void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, double low) {
+    feed_job j = {t, fig_plan_data(plan, x), i * t->o.batch_size, low};
+    fig__parallel(t->ctx, (size_t)t->o.batch_size, feed_row, &j);
+}
+
+const char *fig__pictures_data_id(const fig_trainer *t) { return fig_pictures_get_info(t->data.pictures)->data_sha256; }
+
+double fig__pictures_per_step(const fig_trainer *t) { return (double)(t->o.batch_size * t->o.grad_accum); }
+
+fig_status fig__pictures_read(fig_trainer *t) {
+    t->p.n_tokens += (uint64_t)(t->o.batch_size * t->o.grad_accum);
+    return FIG_OK;
+}
+
+fig__held_out fig__held_out_of(const fig_trainer *t) {
+    fig__held_out h = {.n = fig_pictures_get_info(t->data.pictures)->n[FIG_SPLIT_VAL],
+                       .batch = (uint64_t)t->o.batch_size};
+    h.n_batches = (h.n + h.batch - 1) / h.batch;
+    h.take = t->o.eval_iters ? FIG_MIN(h.n_batches, (uint64_t)t->o.eval_iters) : h.n_batches;
+    return h;
+}
+
+uint64_t fig__held_out_batch(const fig__held_out *h, uint64_t b, size_t *n) {
+    uint64_t first = b * h->n_batches / h->take * h->batch;
+    *n = (size_t)FIG_MIN(h->batch, h->n - first);
+    return first;
+}
+
+/* --- previews ---------------------------------------------------------------------------------------------------*/
+
+#define GAP 2
+
+typedef struct sheet {
+    fig__image image;
+    size_t across, side;
+} sheet;
+
+static bool place(void *user, int64_t sample, const uint8_t *pixels) {
+    sheet *s = user;
+    size_t row_bytes = s->side * s->image.c, cell = s->side + GAP;
+    size_t x = (size_t)sample % s->across * cell + GAP, y = (size_t)sample / s->across * cell + GAP;
+    for (size_t r = 0; r < s->side; r++)
+        memcpy(s->image.data + ((y + r) * s->image.w + x) * s->image.c, pixels + r * row_bytes, row_bytes);
+    return true;
+}
+
+static fig_status draw_sheet(const fig_trainer *t, fig_drawer *drawer, const fig_draw_options *o, fig__buf *file) {
+    const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
+    sheet s = {.across = (size_t)ceil(sqrt((double)o->num_samples)), .side = info->size};
+    size_t down = ((size_t)o->num_samples + s.across - 1) / s.across, cell = s.side + GAP;
+    FIG_TRY(fig__image_new(t->ctx, s.across * cell + GAP, down * cell + GAP, info->channels, &s.image));
+    fig_status status = fig_draw(drawer, o, place, &s, NULL);
+    if (!status) status = fig__png_encode(t->ctx, &s.image, NULL, 0, file);
+    fig__image_free(t->ctx, &s.image);
+    return status;
+}
+
+/* Captions spread evenly over the split. */
+static void choose_prompts(const fig_trainer *t, const char **prompts, size_t n) {
+    const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
+    fig_data_split split = info->n[FIG_SPLIT_VAL] ? FIG_SPLIT_VAL : FIG_SPLIT_TRAIN;
+    for (size_t i = 0; i < n; i++) prompts[i] = fig_pictures_caption(t->data.pictures, split, i * info->n[split] / n);
+}
+
+fig_status fig__pictures_preview(const fig_trainer *t, fig_drawer *drawer, fig__buf *file) {
+    size_t n = (size_t)t->o.sample_count, n_classes = (size_t)fig_model_get_int(t->model, "n_classes");
+    fig_draw_options o;
+    fig_draw_defaults(&o);
+    o.num_samples = t->o.sample_count;
+    o.seed = t->o.seed;
+    const char **prompts = FIG_NEW_N(t->ctx, const char *, n);
+    int64_t *labels = FIG_NEW_N(t->ctx, int64_t, n_classes + 1);
+    fig_status status = prompts && labels ? FIG_OK : FIG_ERR_NOMEM;
+    for (size_t i = 0; i < n_classes && labels; i++) labels[i] = (int64_t)i;
+    o.labels = labels, o.n_labels = n_classes;
+    if (fig_model_get_int(t->model, "text_length") && !status) {
+        choose_prompts(t, prompts, n);
+        o.prompts = prompts, o.n_prompts = n;
+    }
+    if (!status) status = draw_sheet(t, drawer, &o, file);
+    fig__free(t->ctx, prompts);
+    fig__free(t->ctx, labels);
+    return status;
+}

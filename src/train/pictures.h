@@ -1,0 +1,30 @@
+/* train/pictures.h: what tasks that learn from pictures share: which picture a row is, its numbers, previews. */
+#ifndef FIG_TRAIN_PICTURES_H
+#define FIG_TRAIN_PICTURES_H
+#include <fig/draw.h>
+#include "train/train.h"
+
+/* Whether data and model speak of pictures of the same size. */
+fig_status fig__pictures_fit(const fig_trainer *t);
+/* Row r of the whole batch of this step: which training picture it is. */
+uint64_t fig__pictures_row(const fig_trainer *t, int64_t r);
+/* The numbers of a picture, [size, size, channels], from low (0 or -1) to 1. */
+void fig__pictures_values(const fig_trainer *t, fig_data_split split, uint64_t i, double low, float *out);
+/* Rows of micro-batch i of this step into an input [batch_size, size, size, channels] of a plan. */
+void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, double low);
+size_t fig__pictures_numbers(const fig_trainer *t); /* of one picture */
+const char *fig__pictures_data_id(const fig_trainer *t);
+double fig__pictures_per_step(const fig_trainer *t);
+/* Counts the pictures of a step; there is nothing to read, they are in memory. */
+fig_status fig__pictures_read(fig_trainer *t);
+/* sample_count pictures as the file of a grid: of the classes in turn, or of captions that are held out (of training
+ * ones where none are). */
+fig_status fig__pictures_preview(const fig_trainer *t, fig_drawer *drawer, fig__buf *file);
+/* Batches of the held-out pictures that an evaluation takes, and the first of batch b and how many it has. */
+typedef struct fig__held_out {
+    uint64_t n, n_batches, take, batch;
+} fig__held_out;
+fig__held_out fig__held_out_of(const fig_trainer *t);
+uint64_t fig__held_out_batch(const fig__held_out *h, uint64_t b, size_t *n);
+
+#endif
