@@ -265,7 +265,7 @@ static void swap_text(char *bytes, const char *from, const char *to) {
 }
 static void other_version(char *bytes, size_t *len) {
     (void)len;
-    swap_text(bytes, "\"version\": 1", "\"version\": 7");
+    swap_text(bytes, "\"version\": 2", "\"version\": 7");
 }
 static void other_shape(char *bytes, size_t *len) { /* the header is the text behind eight bytes of length */
     (void)len;
