@@ -75,6 +75,9 @@ static fig_status read_header(session *s, fig__image *out) {
     if (setjmp(png_jmpbuf(s->png))) return failed(s);
     png_set_user_limits(s->png, 1 << 24, 1 << 24);
     png_read_info(s->png, s->info);
+    /* Before libpng takes memory for a row. */
+    FIG_TRY(
+        fig__image_check(s->ctx, s->name, png_get_image_width(s->png, s->info), png_get_image_height(s->png, s->info)));
     png_set_expand(s->png);
     png_set_scale_16(s->png);
     png_set_interlace_handling(s->png);
@@ -112,6 +115,19 @@ static fig_status read_texts(session *s) {
     png_read_info(s->png, s->info); /* ours stand before the pixels */
     return FIG_OK;
 }
+/* tEXt and zTXt are Latin-1. */
+static fig_status add_utf8(const png_text *text, fig__buf *out) {
+    bool utf8 = text->compression >= PNG_ITXT_COMPRESSION_NONE;
+    for (const char *p = text->text; *p; p++) {
+        uint8_t c = (uint8_t)*p;
+        if (c >= 0x80 && !utf8) {
+            FIG_TRY(fig__buf_addc(out, (char)(0xc0 | c >> 6)));
+            c = 0x80 | (c & 0x3f);
+        }
+        FIG_TRY(fig__buf_addc(out, (char)c));
+    }
+    return FIG_OK;
+}
 fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *data, size_t len, const char *key,
                               fig__buf *out) {
     session s = {.ctx = ctx, .name = name, .data = data, .len = len};
@@ -120,11 +136,10 @@ fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *da
     fig_status status = session_open(&s, false);
     if (!status) status = probe(data, len) ? read_texts(&s) : FIG_FAIL(ctx, FIG_ERR_FORMAT, "%s: no PNG", name);
     if (!status) png_get_text(s.png, s.info, &texts, &n);
-    const char *value = NULL;
-    for (int i = 0; i < n && !value; i++)
-        if (!strcmp(texts[i].key, key)) value = texts[i].text;
+    int i = 0;
+    while (i < n && strcmp(texts[i].key, key) != 0) i++;
     if (!status)
-        status = value ? fig__buf_adds(out, value) : FIG_FAIL(ctx, FIG_ERR_NOTFOUND, "%s: no %s in it", name, key);
+        status = i < n ? add_utf8(&texts[i], out) : FIG_FAIL(ctx, FIG_ERR_NOTFOUND, "%s: no %s in it", name, key);
     session_close(&s, false);
     return status;
 }
@@ -144,6 +159,11 @@ static fig_status write_all(session *s, const fig__image *image, png_textp texts
     return FIG_OK;
 }
 
+static bool is_ascii(const char *s) {
+    while (*s && (uint8_t)*s < 0x80) s++;
+    return !*s;
+}
+
 #define MAX_TEXTS 16
 fig_status fig__png_encode(fig_context *ctx, const fig__image *image, const fig__png_text *texts, size_t n_texts,
                            fig__buf *out) {
@@ -156,7 +176,8 @@ fig_status fig__png_encode(fig_context *ctx, const fig__image *image, const fig_
             const char *from;
             char *to;
         } key = {texts[i].key}, value = {texts[i].value};
-        list[i] = (png_text){.compression = PNG_ITXT_COMPRESSION_NONE, .key = key.to, .text = value.to};
+        int kind = is_ascii(texts[i].value) ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE;
+        list[i] = (png_text){.compression = kind, .key = key.to, .text = value.to};
     }
     fig_status status = session_open(&s, true);
     if (!status) status = list_rows(&s, image);
