@@ -20,7 +20,7 @@ VERSION := $(shell sed -n 's/^\#define FIG_VERSION_STRING "\(.*\)"/\1/p' include
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
 # --- libraries -------------------------------------------------------------------------------------------
-PKGS := jansson yaml-0.1 libxxhash libpcre2-8 libutf8proc libcrypto libpng libturbojpeg libwebp libarchive
+PKGS := jansson yaml-0.1 libxxhash libpcre2-8 libutf8proc libcrypto libpng libturbojpeg libwebp libwebpmux libarchive
 NO_BUILD_GOALS := clean style
 ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) && echo yes),yes)
@@ -135,6 +135,13 @@ $(CLI): $(CLI_OBJ) $(STATIC)
 # --- tests -----------------------------------------------------------------------------------------------
 tests: $(TESTS)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(call Q,ld) $(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+# Tests of the program's parts take what they need from its objects.
+$(BUILD)/obj/cli.a: $(CLI_OBJ)
+	@rm -f $@
+	$(call Q,ar) $(AR) rcs $@ $^
+$(BUILD)/tests/unit/test_cli_%: $(BUILD)/obj/tests/unit/test_cli_%.o $(BUILD)/obj/cli.a $(STATIC)
 	@mkdir -p $(@D)
 	$(call Q,ld) $(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags

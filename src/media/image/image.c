@@ -12,11 +12,16 @@ void fig__image_free(fig_context *ctx, fig__image *image) {
     *image = (fig__image){0};
 }
 
-fig_status fig__image_size(fig_context *ctx, const char *name, uint64_t w, uint64_t h, size_t c, fig__image *out) {
+fig_status fig__image_check(fig_context *ctx, const char *name, uint64_t w, uint64_t h) {
     FIG_CHECK(ctx, w && h, FIG_ERR_FORMAT, "%s: a picture of no pixels", name);
     FIG_CHECK(ctx, w <= FIG__IMAGE_MAX_PIXELS / h, FIG_ERR_LIMIT,
               "%s: %llu x %llu pixels; at most %zu million are read", name, (unsigned long long)w,
               (unsigned long long)h, FIG__IMAGE_MAX_PIXELS / 1000000);
+    return FIG_OK;
+}
+
+fig_status fig__image_size(fig_context *ctx, const char *name, uint64_t w, uint64_t h, size_t c, fig__image *out) {
+    FIG_TRY(fig__image_check(ctx, name, w, h));
     return fig__image_new(ctx, (size_t)w, (size_t)h, c, out);
 }
 

@@ -25,13 +25,26 @@ fig_status fig__image_decode(fig_context *ctx, const char *name, const void *dat
 const char *fig__image_format(const void *head, size_t len);
 
 typedef struct fig__png_text {
-    const char *key, *value; /* Latin-1 keys of 1 to 79 bytes; UTF-8 values */
+    const char *key, *value; /* Latin-1 keys of 1 to 79 bytes; UTF-8 values. ASCII becomes tEXt, the rest iTXt */
 } fig__png_text;
 fig_status fig__png_encode(fig_context *ctx, const fig__image *image, const fig__png_text *texts, size_t n_texts,
                            fig__buf *out);
-/* The value of a text of a PNG file, appended to `out`; FIG_ERR_NOTFOUND when there is none of that key. */
+/* The value of a text of a PNG file as UTF-8, appended to `out`, whose max is the limit; FIG_ERR_NOTFOUND when there is
+ * none of that key before the pixels. */
 fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *data, size_t len, const char *key,
                               fig__buf *out);
+
+/* One file of many pictures, shown one after the other for ever: animated WebP, without loss but for the colour of what
+ * is wholly transparent. Why WebP: browsers, phones and current viewers play it, it keeps all colours and alpha where
+ * GIF has 256 colours and none, and it is smaller than APNG; and it takes no library that is not here already. */
+typedef struct fig__animation {
+    size_t delay_ms;     /* of every frame, 1 .. 60000; browsers slow down anything under 20 */
+    bool back_and_forth; /* after the last one those before it, down to the second */
+    const char *xmp;     /* a packet to go with it (fig__record_xmp), or NULL */
+} fig__animation;
+/* All frames of one size. A single one becomes a still picture. Returns FIG_ERR_CANCELLED when asked to stop. */
+fig_status fig__webp_animate(fig_context *ctx, const fig__image *frames, size_t n, const fig__animation *options,
+                             fig__buf *out);
 
 /* --- changes ----------------------------------------------------------------------------------------------------*/
 /* Grey is the luma of ITU-R 601; what becomes opaque stands on white. */
@@ -49,7 +62,8 @@ typedef struct fig__image_codec {
     fig_status (*decode)(fig_context *ctx, const char *name, const uint8_t *data, size_t len, fig__image *out);
 } fig__image_codec;
 extern const fig__image_codec fig__png_codec, fig__jpeg_codec, fig__webp_codec;
-/* Checks the size that a header gives, and takes memory for it. */
+/* Checks the size that a header gives; the second also takes memory for it. */
+fig_status fig__image_check(fig_context *ctx, const char *name, uint64_t w, uint64_t h);
 fig_status fig__image_size(fig_context *ctx, const char *name, uint64_t w, uint64_t h, size_t c, fig__image *out);
 
 #endif

@@ -15,6 +15,7 @@ typedef struct session {
     size_t len, at;
     fig__buf *out; /* writing */
     png_bytep *rows;
+    fig_status status; /* of what failed in a call of ours; its message is on the context */
     char message[120];
 } session;
 
@@ -29,7 +30,10 @@ static void on_error(png_structp png, png_const_charp message) {
 }
 static void on_warning(png_structp png, png_const_charp message) { (void)png, (void)message; }
 static png_voidp take(png_structp png, png_alloc_size_t size) {
-    return fig__alloc(((session *)png_get_mem_ptr(png))->ctx, size);
+    session *s = png_get_mem_ptr(png);
+    void *p = fig__alloc(s->ctx, size);
+    if (!p) s->status = FIG_ERR_NOMEM;
+    return p;
 }
 static void give(png_structp png, png_voidp p) { fig__free(((session *)png_get_mem_ptr(png))->ctx, p); }
 static void read_bytes(png_structp png, png_bytep to, size_t n) {
@@ -40,7 +44,8 @@ static void read_bytes(png_structp png, png_bytep to, size_t n) {
 }
 static void write_bytes(png_structp png, png_bytep from, size_t n) {
     session *s = png_get_io_ptr(png);
-    if (fig__buf_add(s->out, from, n)) png_error(png, "out of memory");
+    s->status = fig__buf_add(s->out, from, n);
+    if (s->status) png_error(png, "not written");
 }
 static void flush_bytes(png_structp png) { (void)png; }
 
@@ -65,6 +70,7 @@ static void session_close(session *s, bool writing) {
     fig__free(s->ctx, s->rows);
 }
 static fig_status failed(const session *s) {
+    if (s->status) return s->status;
     return FIG_FAIL(s->ctx, FIG_ERR_FORMAT, "%s: broken PNG: %s", s->name, s->message);
 }
 
@@ -75,6 +81,9 @@ static fig_status read_header(session *s, fig__image *out) {
     if (setjmp(png_jmpbuf(s->png))) return failed(s);
     png_set_user_limits(s->png, 1 << 24, 1 << 24);
     png_read_info(s->png, s->info);
+    /* Before libpng takes memory for a row. */
+    FIG_TRY(
+        fig__image_check(s->ctx, s->name, png_get_image_width(s->png, s->info), png_get_image_height(s->png, s->info)));
     png_set_expand(s->png);
     png_set_scale_16(s->png);
     png_set_interlace_handling(s->png);
@@ -112,6 +121,19 @@ static fig_status read_texts(session *s) {
     png_read_info(s->png, s->info); /* ours stand before the pixels */
     return FIG_OK;
 }
+/* tEXt and zTXt are Latin-1. */
+static fig_status add_utf8(const png_text *text, fig__buf *out) {
+    bool utf8 = text->compression >= PNG_ITXT_COMPRESSION_NONE;
+    for (const char *p = text->text; *p; p++) {
+        uint8_t c = (uint8_t)*p;
+        if (c >= 0x80 && !utf8) {
+            FIG_TRY(fig__buf_addc(out, (char)(0xc0 | c >> 6)));
+            c = 0x80 | (c & 0x3f);
+        }
+        FIG_TRY(fig__buf_addc(out, (char)c));
+    }
+    return FIG_OK;
+}
 fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *data, size_t len, const char *key,
                               fig__buf *out) {
     session s = {.ctx = ctx, .name = name, .data = data, .len = len};
@@ -120,11 +142,10 @@ fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *da
     fig_status status = session_open(&s, false);
     if (!status) status = probe(data, len) ? read_texts(&s) : FIG_FAIL(ctx, FIG_ERR_FORMAT, "%s: no PNG", name);
     if (!status) png_get_text(s.png, s.info, &texts, &n);
-    const char *value = NULL;
-    for (int i = 0; i < n && !value; i++)
-        if (!strcmp(texts[i].key, key)) value = texts[i].text;
+    int i = 0;
+    while (i < n && strcmp(texts[i].key, key) != 0) i++;
     if (!status)
-        status = value ? fig__buf_adds(out, value) : FIG_FAIL(ctx, FIG_ERR_NOTFOUND, "%s: no %s in it", name, key);
+        status = i < n ? add_utf8(&texts[i], out) : FIG_FAIL(ctx, FIG_ERR_NOTFOUND, "%s: no %s in it", name, key);
     session_close(&s, false);
     return status;
 }
@@ -134,7 +155,8 @@ fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *da
 static fig_status write_all(session *s, const fig__image *image, png_textp texts, size_t n_texts) {
     static const int kinds[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
                                 PNG_COLOR_TYPE_RGB_ALPHA};
-    if (setjmp(png_jmpbuf(s->png))) return FIG_FAIL(s->ctx, FIG_ERR_INTERNAL, "PNG: %s", s->message);
+    if (setjmp(png_jmpbuf(s->png)))
+        return s->status ? s->status : FIG_FAIL(s->ctx, FIG_ERR_INTERNAL, "PNG: %s", s->message);
     png_set_IHDR(s->png, s->info, (png_uint_32)image->w, (png_uint_32)image->h, 8, kinds[image->c], PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (n_texts) png_set_text(s->png, s->info, texts, (int)n_texts);
@@ -142,6 +164,11 @@ static fig_status write_all(session *s, const fig__image *image, png_textp texts
     png_write_image(s->png, s->rows);
     png_write_end(s->png, NULL);
     return FIG_OK;
+}
+
+static bool is_ascii(const char *s) {
+    while (*s && (uint8_t)*s < 0x80) s++;
+    return !*s;
 }
 
 #define MAX_TEXTS 16
@@ -156,7 +183,8 @@ fig_status fig__png_encode(fig_context *ctx, const fig__image *image, const fig_
             const char *from;
             char *to;
         } key = {texts[i].key}, value = {texts[i].value};
-        list[i] = (png_text){.compression = PNG_ITXT_COMPRESSION_NONE, .key = key.to, .text = value.to};
+        int kind = is_ascii(texts[i].value) ? PNG_TEXT_COMPRESSION_NONE : PNG_ITXT_COMPRESSION_NONE;
+        list[i] = (png_text){.compression = kind, .key = key.to, .text = value.to};
     }
     fig_status status = session_open(&s, true);
     if (!status) status = list_rows(&s, image);
