@@ -16,7 +16,7 @@ typedef enum fig_flow_sampler { FIG_HEUN, FIG_EULER } fig_flow_sampler;
 typedef struct fig_draw_options {
     int64_t num_samples, seed, first_sample; /* samples first_sample .. + num_samples - 1 of the seed */
     double temp;                             /* of the latents: 0 is the middle of what the model knows */
-    /* Conditions; sample i takes number i modulo how many there are. */
+    /* Conditions; sample i of the seed takes number i modulo how many there are. */
     const char *const *prompts; /* NULL: none */
     size_t n_prompts;
     const int64_t *labels; /* classes; -1: not said */

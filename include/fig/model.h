@@ -97,12 +97,20 @@ fig_status fig_model_new(fig_context *ctx, const char *arch, const fig_model_opt
 fig_status fig_model_set(fig_model *m, const char *key, const char *value);
 /* Takes ownership of the tokenizer; sets vocab_size from it (padded up to a multiple of 64 for the matrices only). */
 fig_status fig_model_set_tokenizer(fig_model *m, fig_tokenizer *tokenizer);
+/* What the model has learnt to know by name, kept in lexicon.json beside it: its classes in order, and the words of its
+ * captions (in lower case, sorted). Copied. */
+fig_status fig_model_set_classes(fig_model *m, const char *const *names, size_t n);
+fig_status fig_model_set_words(fig_model *m, const char *const *words, size_t n);
+const fig_strings *fig_model_classes(const fig_model *m); /* empty: they have no names */
+bool fig_model_knows_word(const fig_model *m, const char *word, size_t len); /* true where no words are known at all */
 /* Records the parameters (fig_params_count and _bytes work from here on), without giving memory. */
 fig_status fig_model_shape(fig_model *m);
 fig_status fig_model_init(fig_model *m); /* shape if needed, memory, first values */
 
 /* A directory, a .safetensors or llama2.c .bin file, or the name of a shipped model (see fig_model_find). */
 fig_status fig_model_load(fig_context *ctx, const char *path, const fig_model_options *options, fig_model **out);
+/* What a path or name holds, without reading its weights. */
+fig_status fig_model_arch_of(fig_context *ctx, const char *path, const fig_arch **arch);
 /* config.json, model.safetensors in dtype (FIG_BF16 or FIG_F32), tokenizer.json, generation_config.json. */
 fig_status fig_model_save(const fig_model *m, const char *dir, fig_dtype dtype);
 /* Resolves a name: as a path, then in FIGMENT_MODELS, ./models, ./runs, the user's data folder, the installed models.

@@ -78,9 +78,11 @@ static fig_status scan_flag(fig__args *args, int argc, char **argv, int *i) {
     if (!l.found || short_for_long) {
         const fig_option *negated = t.is_long && !t.inline_value ? find_negated(args->command, t.name) : NULL;
         if (!negated) return unknown_flag(ctx, &t, &l);
-        flag = (fig__flag){negated->name, "false"};
+        flag = (fig__flag){negated->name, "false", negated->name};
     } else {
         flag.name = l.found->name;
+        flag.typed = fig__arena_strdup(args->arena, t.name);
+        if (!flag.typed) return FIG_ERR_NOMEM;
         if (!flag.value && l.found->kind == FIG_OPT_BOOL) flag.value = "true";
         if (!flag.value && *i + 1 < argc) flag.value = argv[++*i];
     }
@@ -240,7 +242,7 @@ static fig_status apply_environment(fig__args *args, const fig__binding *b) {
 
 static fig_status apply_flags(fig__args *args, const fig__binding *b) {
     for (size_t i = 0; i < args->n_flags; i++) {
-        const fig_option *o = fig__option_find(*b->table, args->flags[i].name);
+        const fig_option *o = fig__option_find(*b->table, args->flags[i].typed);
         fig_status status = o ? set_from(args, b, o, args->flags[i].value, FIG_FROM_FLAG) : FIG_OK;
         if (status) return FIG_FAIL(args->ctx, status, "--%s", fig_error(args->ctx));
     }
@@ -252,7 +254,7 @@ static fig_status check_flags_are_bound(fig__args *args) {
     for (size_t i = 0; i < args->n_flags; i++) {
         bool found = false;
         for (size_t k = 0; k < args->n_bound; k++)
-            found |= !!fig__option_find(*args->bound[k].table, args->flags[i].name);
+            found |= !!fig__option_find(*args->bound[k].table, args->flags[i].typed);
         FIG_CHECK(args->ctx, found, FIG_ERR_ARG, "--%s: this architecture has no such setting", args->flags[i].name);
     }
     return FIG_OK;

@@ -38,7 +38,8 @@ typedef struct fig__globals {
 typedef enum fig__source { FIG_FROM_DEFAULT, FIG_FROM_RECIPE, FIG_FROM_ENVIRONMENT, FIG_FROM_FLAG } fig__source;
 
 typedef struct fig__flag {
-    const char *name, *value; /* name as in its table */
+    const char *name, *value; /* name as in the first table that knows it */
+    const char *typed;        /* as on the command line: what -n stands for depends on the tables that are bound */
 } fig__flag;
 
 typedef struct fig__binding {

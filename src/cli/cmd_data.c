@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/meter.h"
+#include "cli/pictures.h"
 #include "cli/text.h"
 
 /* Where something was put, and how many lines it has; n < 0: not said. */
@@ -172,6 +173,7 @@ typedef struct prepare_settings {
     fig_strings data;
     const char *out;
     fig__tokenizer_choice choice;
+    int64_t image_size, channels;
     double val_fraction;
     bool force;
 } prepare_settings;
@@ -189,8 +191,9 @@ static const fig_option prepare_rows[] = {
      .offset = AT(out),
      .aliases = "o output out_dir",
      .value = "DIR",
-     .help = "folder for the tokens"},
+     .help = "folder for what is prepared"},
     FIG__TEXT_OPTIONS(prepare_settings, choice),
+    FIG__PICTURE_FORM_OPTIONS(prepare_settings),
     {.name = "force", .kind = FIG_OPT_BOOL, .offset = AT(force), .help = "replace data that is in --out"},
 };
 static const fig_option_table prepare_table = {prepare_rows, FIG_COUNT(prepare_rows)};
@@ -212,6 +215,20 @@ static fig_status prepare(fig__args *args, const prepare_settings *s, fig_datase
     return status;
 }
 
+static fig_status prepare_pictures(fig__args *args, const prepare_settings *s) {
+    fig_pictures_info info;
+    fig_pictures_options o = fig_pictures_options_default();
+    o.paths = s->data.data;
+    o.n_paths = s->data.n;
+    o.out_dir = s->out;
+    o.size = s->image_size;
+    o.channels = s->channels;
+    o.val_fraction = s->val_fraction;
+    o.force = s->force;
+    FIG_TRY(fig__prepare_pictures(args->ctx, &o, &info));
+    return fig__describe_pictures(args, s->out, &info);
+}
+
 static fig_status run_prepare(fig__args *args) {
     prepare_settings s;
     fig_dataset_info info;
@@ -222,6 +239,7 @@ static fig_status run_prepare(fig__args *args) {
     FIG_CHECK(args->ctx, s.data.n, FIG_ERR_ARG, "--data: what should be prepared? give a file or folder");
     FIG_CHECK(args->ctx, s.out, FIG_ERR_ARG, "--out: where should it go? give a folder");
     fig__meter_start(args->globals.quiet);
+    if (fig_pictures_found(args->ctx, s.data.data[0])) return prepare_pictures(args, &s);
     FIG_TRY(prepare(args, &s, &info));
     fig__meter_clear();
     return fig__describe_dataset(args, s.out, &info);
@@ -230,11 +248,14 @@ static fig_status run_prepare(fig__args *args) {
 const fig__command fig__cmd_data_prepare = {
     .name = "data prepare",
     .usage = "PATH... --out DIR",
-    .summary = "Tokenise text once, into a folder to train from.",
+    .summary = "Tokenise text, or decode pictures, once, into a folder to train from.",
     .details =
         "Reads UTF-8 files and folders (binaries are left out and counted), JSONL with \"text\", and token files\n"
-        "of nanoGPT and llm.c. train does this by itself; prepare is for data that several runs share.",
+        "of nanoGPT and llm.c. Pictures: folders of PNG, JPEG and WebP (class folders, metadata.jsonl), tar and zip\n"
+        "archives, IDX and .npy; they are brought to one size. train does this by itself; prepare is for data that "
+        "several runs share.",
     .example = "figment data prepare my-folder --tokenizer bpe --vocab_size 4096 --out data/mine\n"
+               "figment data prepare holiday-photos --image_size 64 --out data/photos\n"
                "figment train --data data/mine",
     .tables = {&prepare_table},
     .run = run_prepare,

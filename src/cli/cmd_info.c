@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/pictures.h"
 #include "cli/text.h"
 #include "data/shard.h"
 #include "files/llama2c.h"
 #include "files/safetensors.h"
+#include "media/image/record.h"
 #include "models/model.h"
 
 #define JSON_MAX ((size_t)64 << 20)
@@ -184,6 +186,42 @@ static fig_status describe_dataset(fig__args *args, const char *path) {
     return status;
 }
 
+static fig_status describe_pictures(fig__args *args, const char *path) {
+    fig_pictures *p;
+    FIG_TRY(fig_pictures_open(args->ctx, path, &p));
+    fig_status status = fig__describe_pictures(args, path, fig_pictures_get_info(p));
+    fig_pictures_close(p);
+    return status;
+}
+
+/* Its size, and how it was made where it says so. */
+static fig_status describe_picture(fig__args *args, const char *path) {
+    fig__mapping map;
+    fig__image image;
+    fig__json *record = NULL;
+    FIG_TRY(fig__file_map(args->ctx, path, &map));
+    fig_status status = fig__image_decode(args->ctx, path, map.data, map.size, &image);
+    if (!status && fig__record_read(args->ctx, path, map.data, map.size, &record)) fig_error_clear(args->ctx);
+    fig__json *j = status ? NULL : facts_new(path, "picture");
+    if (j) {
+        put_int(j, "width", (int64_t)image.w);
+        put_int(j, "height", (int64_t)image.h);
+        put_int(j, "channels", (int64_t)image.c);
+    }
+    if (j && record) fig__json_put(j, "made_by", record);
+    if (!status) fig__image_free(args->ctx, &image);
+    fig__file_unmap(&map);
+    return status ? status : print_facts(args, j);
+}
+
+static bool is_picture(fig_context *ctx, const char *path) {
+    fig__mapping map;
+    if (fig__file_map(ctx, path, &map)) return fig_error_clear(ctx), false;
+    bool known = fig__image_format(map.data, map.size) != NULL;
+    fig__file_unmap(&map);
+    return known;
+}
+
 static fig_status describe_tokenizer(fig__args *args, const char *path) {
     fig_tokenizer *tok;
     FIG_TRY(fig_tokenizer_load(args->ctx, path, &tok));
@@ -248,6 +286,7 @@ static bool holds(fig__args *args, const char *dir, const char *name) {
 static fig_status describe_folder(fig__args *args, const settings *s, const char *path) {
     if (holds(args, path, "config.json")) return describe_model(args, s, path);
     if (fig_dataset_is_prepared(path)) return describe_dataset(args, path);
+    if (fig_pictures_is_prepared(path)) return describe_pictures(args, path);
     if (holds(args, path, "state.safetensors")) return describe_checkpoint(args, s, path);
     if (holds(args, path, "recipe.yaml")) return describe_run(args, path);
     bool tokenizer =
@@ -283,6 +322,7 @@ static fig_status describe(fig__args *args, const settings *s, const char *path)
                  (ends_with(path, ".safetensors") && strcmp(fig__path_base(path), "model.safetensors") == 0);
     if (model) return describe_model(args, s, path);
     if (fig__path_is_dir(path)) return describe_folder(args, s, path);
+    if (is_picture(args->ctx, path)) return describe_picture(args, path);
     if (ends_with(path, ".safetensors")) return describe_weights(args, s, path, facts_new(path, "tensors"));
     if (ends_with(path, ".bin")) return describe_bin(args, s, path);
     bool tokenizer_name =

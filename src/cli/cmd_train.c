@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "cli/meter.h"
+#include "cli/pictures.h"
 #include "cli/run.h"
 #include "models/model.h"
 
@@ -24,18 +25,7 @@ static const fig_option rows[] = {
      .value = "PATH",
      .help = "file, folder or prepared folder; may be given again"},
     FIG__TEXT_OPTIONS(fig__run, tokenizer),
-    {.name = "image_size",
-     .kind = FIG_OPT_INT,
-     .offset = AT(image_size),
-     .high = 4096,
-     .aliases = "size resolution",
-     .value = "PIXELS",
-     .help = "side of pictures; 0: theirs where they are small squares, else 64"},
-    {.name = "channels",
-     .kind = FIG_OPT_INT,
-     .offset = AT(channels),
-     .high = 4,
-     .help = "1 grey, 3 RGB, 4 RGBA; 0: what the pictures have"},
+    FIG__PICTURE_FORM_OPTIONS(fig__run),
     {.name = "licence",
      .kind = FIG_OPT_STRING,
      .offset = AT(licence),

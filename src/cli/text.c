@@ -156,3 +156,18 @@ fig_status fig__describe_dataset(fig__args *args, const char *path, const fig_da
     fig__note_text(&info->text);
     return FIG_OK;
 }
+
+static bool is_word_char(char c) {
+    char l = fig__lower(c);
+    return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
+}
+size_t fig__next_word(const char **text, char word[FIG__WORD_MAX]) {
+    const char *at = *text;
+    size_t n = 0;
+    while (*at && !is_word_char(*at)) at++;
+    for (; *at && is_word_char(*at); at++)
+        if (n + 1 < FIG__WORD_MAX) word[n++] = fig__lower(*at);
+    word[n] = 0;
+    *text = at;
+    return n;
+}

@@ -17,6 +17,9 @@ fig_status fig__tokenizer_from_text(fig_context *ctx, const fig_strings *data, c
 fig_status fig__tokenizer_open(fig_context *ctx, const char *name, fig_tokenizer **out);
 /* Whether the choice names a kind that is learnt, rather than a file. */
 bool fig__tokenizer_is_learnt(const fig__tokenizer_choice *choice);
+/* The next word of a caption or prompt in lower case, ASCII letters, digits and what is not ASCII; 0 at the end. */
+#define FIG__WORD_MAX 64
+size_t fig__next_word(const char **text, char word[FIG__WORD_MAX]);
 /* What a prepared dataset holds, on standard output. */
 fig_status fig__describe_dataset(fig__args *args, const char *path, const fig_dataset_info *info);
 /* What was left out or repaired while reading, as notes. */

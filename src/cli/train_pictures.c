@@ -1,8 +1,10 @@
 /* cli/train_pictures.c: what figment train does for pictures: samples of one size, the tokenizer of their captions, the
  * card's lines. */
 #include <stdio.h>
+#include <stdlib.h>
 #include "base/file.h"
-#include "cli/meter.h"
+#include "base/map.h"
+#include "cli/pictures.h"
 #include "cli/run.h"
 #include "models/model.h"
 
@@ -20,15 +22,6 @@ static fig_status check_flags(const fig__run *run, bool prepared) {
     return FIG_OK;
 }
 
-static void note_left_out(const fig_pictures_info *info) {
-    if (info->n_broken)
-        fig__meter_note("figment: note: %llu broken pictures were left out, the first: %s",
-                        (unsigned long long)info->n_broken, info->first_broken);
-    if (info->n_other)
-        fig__meter_note("figment: note: %llu files were left out, which are no pictures",
-                        (unsigned long long)info->n_other);
-}
-
 static fig_status prepare(fig__run *run) {
     fig_pictures_info info;
     fig_pictures_options o = fig_pictures_options_default();
@@ -39,9 +32,7 @@ static fig_status prepare(fig__run *run) {
     o.channels = run->channels;
     o.val_fraction = run->val_fraction;
     o.force = run->train.force;
-    o.progress = fig__meter_dataset;
-    fig_status status = fig_pictures_prepare(run->args->ctx, &o, &info);
-    if (!status) note_left_out(&info);
+    fig_status status = fig__prepare_pictures(run->args->ctx, &o, &info);
     if (status == FIG_ERR_EXISTS && run->train.resume)
         return FIG_FAIL(run->args->ctx, FIG_ERR_ARG, "--resume: the pictures are not those of %s; start a new --out",
                         run->train.out_dir);
@@ -83,6 +74,46 @@ static fig_status learn_tokenizer(const fig__run *run, fig_tokenizer **out) {
     return status;
 }
 
+/* --- names --------------------------------------------------------------------------------------------------------*/
+
+static fig_status set_classes(const fig__run *run) {
+    int32_t n = info_of(run)->n_classes;
+    if (!n || !*fig_pictures_class_name(run->content.pictures, 0)) return FIG_OK;
+    const char **names = fig__arena_alloc(run->args->arena, (size_t)n * sizeof *names);
+    if (!names) return FIG_ERR_NOMEM;
+    for (int32_t i = 0; i < n; i++) names[i] = fig_pictures_class_name(run->content.pictures, i);
+    return fig_model_set_classes(run->model, names, (size_t)n);
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* The words of every caption that is learnt, each once. */
+static fig_status gather_words(const fig__run *run, fig__map *words) {
+    char word[FIG__WORD_MAX];
+    for (uint64_t i = 0; i < info_of(run)->n[FIG_SPLIT_TRAIN]; i++) {
+        const char *at = fig_pictures_caption(run->content.pictures, FIG_SPLIT_TRAIN, i);
+        for (size_t len; (len = fig__next_word(&at, word)) > 0;) FIG_TRY(fig__map_put(words, word, len, 1));
+    }
+    return FIG_OK;
+}
+
+static fig_status set_words(const fig__run *run) {
+    fig__map *words = fig__map_new(run->args->ctx);
+    if (!words) return FIG_ERR_NOMEM;
+    fig_status status = gather_words(run, words);
+    size_t n = fig__map_count(words);
+    const char **list = fig__arena_alloc(run->args->arena, (n + 1) * sizeof *list);
+    if (!list) status = FIG_ERR_NOMEM;
+    for (size_t i = 0; i < n && !status; i++)
+        if (!(list[i] = fig__arena_strdup(run->args->arena, fig__map_key(words, i, NULL)))) status = FIG_ERR_NOMEM;
+    if (!status) {
+        qsort(list, n, sizeof *list, by_text);
+        status = fig_model_set_words(run->model, list, n);
+    }
+    fig__map_free(words);
+    return status;
+}
+
 /* Sizes and classes come from the data. A model that takes captions gets as many as there are, or none. */
 static fig_status dress(fig__run *run) {
     const fig_pictures_info *info = info_of(run);
@@ -90,10 +121,12 @@ static fig_status dress(fig__run *run) {
     FIG_TRY(set_int(run->model, "image_size", (int64_t)info->size));
     FIG_TRY(set_int(run->model, "n_channels", (int64_t)info->channels));
     FIG_TRY(set_int(run->model, "n_classes", info->n_captions ? 0 : info->n_classes));
+    FIG_TRY(set_classes(run));
     if (!info->n_captions) return set_int(run->model, "text_length", 0);
     if (!fig_model_get_int(run->model, "text_length")) return FIG_OK;
     FIG_TRY(learn_tokenizer(run, &tok));
-    return fig_model_set_tokenizer(run->model, tok);
+    FIG_TRY(fig_model_set_tokenizer(run->model, tok));
+    return set_words(run);
 }
 
 static double val_batches(const fig__run *run) {

@@ -77,7 +77,7 @@ static fig_status put_conditions(const run *r, fig_draw_report *report) {
     const fig_draw_options *o = r->o;
     const fig__flow_config *c = r->d->model->config;
     for (size_t i = 0; i < r->n; i++) {
-        size_t at = r->first + i, cut = 0;
+        size_t at = (size_t)o->first_sample + r->first + i, cut = 0;
         if (s->in.label) FIG_TRY(put_label(r, i, o->n_labels ? o->labels[at % o->n_labels] : -1, c->n_classes));
         if (s->in.text) FIG_TRY(put_text(r, i, o->n_prompts ? o->prompts[at % o->n_prompts] : NULL, &cut));
         report->n_cut += cut;

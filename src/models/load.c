@@ -182,6 +182,7 @@ static fig_status load_dir(fig_context *ctx, const char *dir, const char *weight
     FIG_GOTO(make(ctx, arch, settings, w, options, out));
     status = find_tokenizer(*out, dir);
     if (!status) status = read_generation(*out, dir);
+    if (!status) status = fig__lexicon_load(*out, dir);
 cleanup:
     fig__weights_close(w);
     fig__json_free(settings);
@@ -226,6 +227,30 @@ static fig_status load_path(fig_context *ctx, const char *path, const fig_model_
     char dir[4096];
     snprintf(dir, sizeof dir, "%.*s.", (int)(fig__path_base(path) - path), path);
     return load_dir(ctx, dir, path, options, out);
+}
+
+static fig_status arch_of_dir(fig_context *ctx, const char *dir, const fig_arch **arch) {
+    fig__json *config = NULL, *settings = NULL;
+    const char *name = NULL;
+    fig_status status = load_config(ctx, dir, &config, &name, &settings);
+    *arch = status ? NULL : fig_arch_find(name);
+    if (!status && !*arch) status = FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown architecture %.60s", dir, name);
+    fig__json_free(settings);
+    fig__json_free(config);
+    return status;
+}
+
+fig_status fig_model_arch_of(fig_context *ctx, const char *name, const fig_arch **arch) {
+    char dir[4096], *path = fig_model_find(ctx, name);
+    *arch = NULL;
+    if (!path) return fig_error_code(ctx);
+    bool folder = fig__path_is_dir(path), llama2c = !folder && ends_with(path, ".bin");
+    snprintf(dir, sizeof dir, "%.*s%s", (int)(folder ? strlen(path) : (size_t)(fig__path_base(path) - path)), path,
+             folder ? "" : ".");
+    if (llama2c) *arch = fig_arch_find("llama");
+    fig_status status = llama2c ? FIG_OK : arch_of_dir(ctx, dir, arch);
+    fig__free(ctx, path);
+    return status;
 }
 
 fig_status fig_model_load(fig_context *ctx, const char *name, const fig_model_options *options, fig_model **out) {

@@ -16,6 +16,7 @@ struct fig_model {
     fig_params *params;
     fig_tokenizer *tokenizer;
     fig__json *generation; /* defaults of sampling that came with the model, or NULL */
+    fig_strings classes, words; /* lexicon.c; texts in the arena */
     char *path;            /* where it was loaded from, or NULL */
     bool shaped;
 };
@@ -40,6 +41,9 @@ static inline const fig__json *fig__model_generation(const fig_model *m) { retur
 /* Logits in real [rows, padded vocab] of hidden [.., c]. */
 fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head);
 
+/* lexicon.json in a folder, when there is one or something to write. */
+fig_status fig__lexicon_load(fig_model *m, const char *dir);
+fig_status fig__lexicon_save(const fig_model *m, const char *dir);
 /* What a flow of n rows is fed. */
 fig_flow_inputs fig__flow_inputs(const fig_model *m, fig_graph *g, size_t n);
 

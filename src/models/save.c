@@ -155,6 +155,7 @@ fig_status fig_model_save(const fig_model *m, const char *dir, fig_dtype dtype) 
     FIG_TRY(fig__mkdirs(m->ctx, dir));
     FIG_TRY(write_configs(m, dir, dtype, &own_names));
     FIG_TRY(write_weights(m, dir, dtype, own_names));
+    FIG_TRY(fig__lexicon_save(m, dir));
     if (!m->tokenizer) return FIG_OK;
     char *path = fig__path_join(m->ctx, dir, "tokenizer.json");
     if (!path) return FIG_ERR_NOMEM;
