@@ -1,7 +1,7 @@
 /* gen/draw_flow.c: from noise to a picture along the flow that was learnt (Lipman et al. 2023), by Euler's or Heun's
  * steps. The network says the picture x' that is in z = t x + (1 - t) noise; the velocity towards it is (x' - z) / (1 -
  * t). Guidance (Ho and Salimans 2022) asks twice, with the condition and without, as two rows of one batch. */
-#include <fig/ops.h>
+#include "ops/ops.h"
 #include <math.h>
 #include "core/core.h"
 #include "gen/draw.h"

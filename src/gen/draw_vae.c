@@ -1,5 +1,5 @@
 /* gen/draw_vae.c: a latent decoded: probabilities of binary pixels, means of others. */
-#include <fig/ops.h>
+#include "ops/ops.h"
 #include "core/core.h"
 #include "gen/draw.h"
 #include "models/vae.h"
@@ -18,7 +18,7 @@ static fig_status open_decoder(fig_drawer *d, state *s) {
     fig_graph *g = s->decoder = fig_model_graph_new(d->model, FIG_EVAL);
     if (!g) return FIG_ERR_NOMEM;
     s->z = fig_input(g, "z", FIG_F32, 2, (size_t[]){d->batch, d->n_latent});
-    s->pixels = fig_cast(g, d->model->arch->net.vae->decode(g, d->model->config, s->z), FIG_F32);
+    s->pixels = fig_cast(g, d->model->arch->net.vae->decode(g, d->model->config, s->z), fig__real_dtype(g));
     if (config_of(d)->likelihood != FIG__LOGISTIC) s->pixels = fig_sigmoid(g, s->pixels);
     FIG_TRY(fig_graph_status(g));
     return fig_plan_new(g, &s->pixels, 1, NULL, &s->decode);

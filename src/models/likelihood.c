@@ -1,7 +1,7 @@
 /* models/likelihood.c: what a VAE's bound is made of. All of it fp32.
  *
  * Letters: N pictures, K samples of each one's latent, L latents, P pixels, C channels. */
-#include <fig/ops.h>
+#include "ops/ops.h"
 #include <math.h>
 #include "base/rng.h"
 #include "models/vae.h"
@@ -32,7 +32,7 @@ static fig_tensor *logistic(fig_graph *g, fig_tensor *x, fig_tensor *mean) {
 }
 
 fig_tensor *fig__vae_log_likelihood(fig_graph *g, int likelihood, fig_tensor *x, fig_tensor *mean) {
-    mean = fig_cast(g, mean, FIG_F32);
+    mean = fig_cast(g, mean, fig__real_dtype(g));
     fig_tensor *each = likelihood == FIG__LOGISTIC ? logistic(g, x, mean) : bernoulli(g, x, mean);
     return fig_reshape(g, fig_sum(g, fig_reshape(g, each, 3, (int64_t[]){0, 0, -1}), -1), 2, (int64_t[]){0, 0});
 }
@@ -60,7 +60,7 @@ static fig_tensor *draw_latents(fig_graph *g, fig_tensor *mean, fig_tensor *log_
     mean = fig_reshape(g, mean, 3, shape);
     *log_var_of = fig_reshape(g, log_var, 3, shape);
     fig_enter(g, "latents");
-    *noise = fig_cast(g, fig_noise(g, fig_pad(g, mean, 1, 0, k - 1, 0)), FIG_F32);
+    *noise = fig_cast(g, fig_noise(g, fig_pad(g, mean, 1, 0, k - 1, 0)), fig__real_dtype(g));
     fig_leave(g);
     return fig_add(g, mean, fig_mul(g, fig_exp(g, fig_scale(g, *log_var_of, 0.5)), *noise));
 }

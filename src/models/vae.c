@@ -4,6 +4,7 @@
  * Letters: N pictures, D pixels times channels, L latents. */
 #include "models/vae.h"
 #include <fig/nn.h>
+#include "ops/ops.h"
 #include <math.h>
 
 typedef struct config {
@@ -38,8 +39,8 @@ static void encode(fig_graph *g, const void *settings, fig_tensor *x, fig_tensor
     size_t l = (size_t)c->vae.n_latent;
     fig_enter(g, "encoder");
     x = hidden(g, c, fig_cast(g, fig_reshape(g, x, 2, (int64_t[]){0, -1}), fig_graph_dtype(g)));
-    *mean = fig_cast(g, layer(g, "mean", x, l), FIG_F32);
-    *log_var = fig_cast(g, layer(g, "log_var", x, l), FIG_F32);
+    *mean = fig_cast(g, layer(g, "mean", x, l), fig__real_dtype(g));
+    *log_var = fig_cast(g, layer(g, "log_var", x, l), fig__real_dtype(g));
     fig_leave(g);
 }
 

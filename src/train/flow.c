@@ -4,7 +4,7 @@
  * z = t x + (1 - t) noise with t = sigmoid(normal); loss |x' - x|^2 / (1 - t)^2, a mean over all numbers. Time, noise
  * and whether the condition is left out follow from seed, step and row. Held out: the same loss with times and noise
  * that are the same at every evaluation. */
-#include <fig/ops.h>
+#include "ops/ops.h"
 #include <math.h>
 #include "base/rng.h"
 #include "models/flow.h"
@@ -34,10 +34,10 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n, fig_tensor **
     n->time = fig_input(g, "t", FIG_F32, 4, ones);
     n->weight = fig_input(g, "weight", FIG_F32, 4, ones);
     fig_enter(g, "noise");
-    fig_tensor *noise = fig_cast(g, fig_noise(g, n->x), FIG_F32);
+    fig_tensor *noise = fig_cast(g, fig_noise(g, n->x), fig__real_dtype(g));
     fig_leave(g);
     n->in.x = fig_add(g, noise, fig_mul(g, n->time, fig_sub(g, n->x, noise)));
-    fig_tensor *picture = fig_cast(g, t->model->arch->net.flow->predict(g, t->model->config, &n->in), FIG_F32);
+    fig_tensor *picture = fig_cast(g, t->model->arch->net.flow->predict(g, t->model->config, &n->in), fig__real_dtype(g));
     *error = fig_mul(g, fig_square(g, fig_sub(g, picture, n->x)), n->weight);
     return fig_graph_status(g);
 }
