@@ -20,7 +20,7 @@ VERSION := $(shell sed -n 's/^\#define FIG_VERSION_STRING "\(.*\)"/\1/p' include
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
 # --- libraries -------------------------------------------------------------------------------------------
-PKGS := jansson yaml-0.1 libxxhash libpcre2-8 libutf8proc libcrypto libpng libturbojpeg libwebp libarchive
+PKGS := jansson yaml-0.1 libxxhash libpcre2-8 libutf8proc libcrypto libpng libturbojpeg libwebp libwebpmux libarchive
 NO_BUILD_GOALS := clean style
 ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) && echo yes),yes)

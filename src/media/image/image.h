@@ -34,6 +34,18 @@ fig_status fig__png_encode(fig_context *ctx, const fig__image *image, const fig_
 fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *data, size_t len, const char *key,
                               fig__buf *out);
 
+/* One file of many pictures, shown one after the other for ever: animated WebP, without loss but for the colour of what
+ * is wholly transparent. Why WebP: browsers, phones and current viewers play it, it keeps all colours and alpha where
+ * GIF has 256 colours and none, and it is smaller than APNG; and it takes no library that is not here already. */
+typedef struct fig__animation {
+    size_t delay_ms;     /* of every frame, 1 .. 60000; browsers slow down anything under 20 */
+    bool back_and_forth; /* after the last one those before it, down to the second */
+    const char *xmp;     /* a packet to go with it (fig__record_xmp), or NULL */
+} fig__animation;
+/* All frames of one size. A single one becomes a still picture. Returns FIG_ERR_CANCELLED when asked to stop. */
+fig_status fig__webp_animate(fig_context *ctx, const fig__image *frames, size_t n, const fig__animation *options,
+                             fig__buf *out);
+
 /* --- changes ----------------------------------------------------------------------------------------------------*/
 /* Grey is the luma of ITU-R 601; what becomes opaque stands on white. */
 fig_status fig__image_channels(fig_context *ctx, const fig__image *in, size_t c, fig__image *out);
