@@ -15,6 +15,7 @@ typedef struct session {
     size_t len, at;
     fig__buf *out; /* writing */
     png_bytep *rows;
+    fig_status status; /* of what failed in a call of ours; its message is on the context */
     char message[120];
 } session;
 
@@ -29,7 +30,10 @@ static void on_error(png_structp png, png_const_charp message) {
 }
 static void on_warning(png_structp png, png_const_charp message) { (void)png, (void)message; }
 static png_voidp take(png_structp png, png_alloc_size_t size) {
-    return fig__alloc(((session *)png_get_mem_ptr(png))->ctx, size);
+    session *s = png_get_mem_ptr(png);
+    void *p = fig__alloc(s->ctx, size);
+    if (!p) s->status = FIG_ERR_NOMEM;
+    return p;
 }
 static void give(png_structp png, png_voidp p) { fig__free(((session *)png_get_mem_ptr(png))->ctx, p); }
 static void read_bytes(png_structp png, png_bytep to, size_t n) {
@@ -40,7 +44,8 @@ static void read_bytes(png_structp png, png_bytep to, size_t n) {
 }
 static void write_bytes(png_structp png, png_bytep from, size_t n) {
     session *s = png_get_io_ptr(png);
-    if (fig__buf_add(s->out, from, n)) png_error(png, "out of memory");
+    s->status = fig__buf_add(s->out, from, n);
+    if (s->status) png_error(png, "not written");
 }
 static void flush_bytes(png_structp png) { (void)png; }
 
@@ -65,6 +70,7 @@ static void session_close(session *s, bool writing) {
     fig__free(s->ctx, s->rows);
 }
 static fig_status failed(const session *s) {
+    if (s->status) return s->status;
     return FIG_FAIL(s->ctx, FIG_ERR_FORMAT, "%s: broken PNG: %s", s->name, s->message);
 }
 
@@ -149,7 +155,8 @@ fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *da
 static fig_status write_all(session *s, const fig__image *image, png_textp texts, size_t n_texts) {
     static const int kinds[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
                                 PNG_COLOR_TYPE_RGB_ALPHA};
-    if (setjmp(png_jmpbuf(s->png))) return FIG_FAIL(s->ctx, FIG_ERR_INTERNAL, "PNG: %s", s->message);
+    if (setjmp(png_jmpbuf(s->png)))
+        return s->status ? s->status : FIG_FAIL(s->ctx, FIG_ERR_INTERNAL, "PNG: %s", s->message);
     png_set_IHDR(s->png, s->info, (png_uint_32)image->w, (png_uint_32)image->h, 8, kinds[image->c], PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (n_texts) png_set_text(s->png, s->info, texts, (int)n_texts);
