@@ -137,6 +137,13 @@ tests: $(TESTS)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(STATIC)
 	@mkdir -p $(@D)
 	$(call Q,ld) $(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+# Tests of the program's parts take what they need from its objects.
+$(BUILD)/obj/cli.a: $(CLI_OBJ)
+	@rm -f $@
+	$(call Q,ar) $(AR) rcs $@ $^
+$(BUILD)/tests/unit/test_cli_%: $(BUILD)/obj/tests/unit/test_cli_%.o $(BUILD)/obj/cli.a $(STATIC)
+	@mkdir -p $(@D)
+	$(call Q,ld) $(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(compile) -Itests -c $< -o $@
