@@ -149,6 +149,26 @@ TEST(width_is_kept) {
     }
 }
 
+<<<<<<< HEAD
+=======
+TEST(out_of_memory) {
+    fig_context *ctx = check_context();
+    const fig__picture p[] = {{&five, "a label"}, {&five, NULL}};
+    fig_status status = FIG_ERR_NOMEM;
+    uint64_t n = 0;
+    for (uint64_t before = fig_memory(ctx).bytes_now; status == FIG_ERR_NOMEM && n < 1000;) {
+        fig__buf text;
+        fig__buf_init(&text, ctx, 1 << 20);
+        fig__alloc_fail_after(ctx, ++n);
+        status = fig__pictures_render(ctx, p, 2, &(fig__picture_layout){FIG__PICTURE_TRUE, 80, 3}, &text);
+        fig__buf_deinit(&text);
+        EXPECT_EQ_I(fig_memory(ctx).bytes_now, before);
+    }
+    fig__alloc_fail_after(ctx, 0);
+    EXPECT(status == FIG_OK && n > 5);
+}
+
+>>>>>>> h-show
 /* Standard output of tests is no terminal. */
 TEST(nothing_where_nobody_looks) {
     fig_context *ctx = check_context();

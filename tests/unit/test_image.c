@@ -90,10 +90,12 @@ TEST(no_picture) {
     EXPECT(!fig__image_format("GIF89a..........", 16));
 }
 
-/* The first bytes of an RGBA picture of a size, with their check sum: header and an empty piece of the pixels. */
+/* The first bytes of an RGBA picture of a size, with their check sum: header, an empty piece of the pixels, and the
+ * end. */
 static size_t png_head(uint32_t w, uint32_t h, uint8_t out[64]) {
     static const uint8_t start[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R'};
-    static const uint8_t end[] = {0, 0, 0, 0, 'I', 'D', 'A', 'T', 0x35, 0xaf, 0x06, 0x1e};
+    static const uint8_t end[] = {0, 0, 0, 0, 'I', 'D', 'A', 'T', 0x35, 0xaf, 0x06, 0x1e,
+                                  0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
     memcpy(out, start, sizeof start);
     for (int i = 0; i < 4; i++) {
         out[16 + i] = (uint8_t)(w >> (24 - 8 * i));
@@ -121,7 +123,7 @@ TEST(sizes) {
                  {1 << 30, 1, FIG_ERR_FORMAT, "Invalid IHDR data"},
                  {0, 5, FIG_ERR_FORMAT, "Invalid IHDR data"},
                  {5, 0, FIG_ERR_FORMAT, "Invalid IHDR data"},
-                 {16, 16, FIG_ERR_FORMAT, "cut short"}};
+                 {16, 16, FIG_ERR_FORMAT, "Not enough image data"}};
     fig_context *ctx = check_context();
     for (size_t i = 0; i < FIG_COUNT(cases); i++) {
         uint8_t file[64];
@@ -131,6 +133,26 @@ TEST(sizes) {
         EXPECT_EQ_I(fig__image_decode(ctx, "bomb.png", file, len, &image), cases[i].status);
         if (!EXPECT(strstr(fig_error(ctx), cases[i].text))) fprintf(stderr, "    %s\n", fig_error(ctx));
         EXPECT(!image.data && fig_memory(ctx).bytes_peak < peak + (1 << 20));
+    }
+}
+
+/* The length of a chunk is not believed before it is there. */
+TEST(a_long_chunk) {
+    static const char *const kinds[] = {"tEXt", "zTXt", "iTXt", "iCCP", "sPLT", "eXIf", "tRNS", "fiGm"};
+    fig_context *ctx = check_context();
+    for (size_t i = 0; i < FIG_COUNT(kinds); i++) {
+        uint8_t file[64] = {0};
+        fig__image image;
+        fig__buf text;
+        png_head(1, 1, file);
+        memcpy(file + 33, (uint8_t[]){0x6e, 0, 0, 0}, 4);
+        memcpy(file + 37, kinds[i], 4);
+        fig__buf_init(&text, ctx, 1 << 20);
+        uint64_t peak = fig_memory(ctx).bytes_peak;
+        EXPECT_EQ_I(fig__image_decode(ctx, "long.png", file, sizeof file, &image), FIG_ERR_FORMAT);
+        EXPECT_EQ_I(fig__png_text_read(ctx, "long.png", file, sizeof file, "figment", &text), FIG_ERR_FORMAT);
+        if (!EXPECT(fig_memory(ctx).bytes_peak < peak + (5 << 20))) fprintf(stderr, "    %s\n", kinds[i]);
+        fig__buf_deinit(&text);
     }
 }
 

@@ -194,3 +194,36 @@ TEST(animation_refused) {
     EXPECT_EQ_I(file.len, 0);
     fig__buf_deinit(&file);
 }
+
+/* --- memory -----------------------------------------------------------------------------------------------------*/
+
+static fig_status all_of_it(fig_context *ctx, const fig__image *images) {
+    fig__image grid, large;
+    fig__buf file;
+    fig__buf_init(&file, ctx, 1 << 20);
+    fig_status status = fig__image_grid(ctx, images, 3, &(fig__grid){.factor = 2}, &grid);
+    if (!status) status = fig__image_enlarge(ctx, &grid, 2, &large);
+    fig__image_free(ctx, &grid);
+    if (!status) {
+        fig__image_free(ctx, &large);
+        status = fig__webp_animate(ctx, images, 3, &(fig__animation){.delay_ms = 9, .xmp = fig__record_xmp}, &file);
+    }
+    fig__buf_deinit(&file);
+    return status;
+}
+
+TEST(out_of_memory) {
+    fig_context *ctx = check_context();
+    fig__image images[3];
+    fig_status status = FIG_ERR_NOMEM;
+    uint64_t n = 0;
+    for (unsigned i = 0; i < 3; i++) images[i] = picture(ctx, 6, 5, i + 2, i);
+    for (uint64_t before = fig_memory(ctx).bytes_now; status == FIG_ERR_NOMEM && n < 1000;) {
+        fig__alloc_fail_after(ctx, ++n);
+        status = all_of_it(ctx, images);
+        EXPECT_EQ_I(fig_memory(ctx).bytes_now, before);
+    }
+    fig__alloc_fail_after(ctx, 0);
+    EXPECT(status == FIG_OK && n > 5);
+    for (unsigned i = 0; i < 3; i++) fig__image_free(ctx, &images[i]);
+}

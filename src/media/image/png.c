@@ -76,10 +76,29 @@ static fig_status failed(const session *s) {
 
 /* --- reading ----------------------------------------------------------------------------------------------------*/
 
+/* libpng takes memory for what a chunk says its length is before it reads it, so all must be there. */
+static bool chunks_are_whole(const uint8_t *data, size_t len) {
+    for (size_t at = 8; at + 12 <= len;) {
+        size_t size = (size_t)data[at] << 24 | (size_t)data[at + 1] << 16 | (size_t)data[at + 2] << 8 | data[at + 3];
+        if (!memcmp(data + at + 4, "IEND", 4)) return true;
+        if (size > len - at - 12) return false;
+        at += 12 + size;
+    }
+    return false;
+}
+
+/* What a text or a colour profile may unpack to. n_texts: how many texts are kept; 0: they are skipped. */
+#define CHUNK_MAX ((size_t)4 << 20)
+static void set_limits(session *s, unsigned n_texts) {
+    png_set_user_limits(s->png, 1 << 24, 1 << 24);
+    png_set_chunk_malloc_max(s->png, CHUNK_MAX);
+    png_set_chunk_cache_max(s->png, n_texts + 1); /* 1 is none, 0 is no limit */
+}
+
 /* Palettes to colours, few bits to 8, 16 to 8, a transparent colour to alpha. */
 static fig_status read_header(session *s, fig__image *out) {
     if (setjmp(png_jmpbuf(s->png))) return failed(s);
-    png_set_user_limits(s->png, 1 << 24, 1 << 24);
+    set_limits(s, 0);
     png_read_info(s->png, s->info);
     /* Before libpng takes memory for a row. */
     FIG_TRY(
@@ -106,6 +125,7 @@ static fig_status list_rows(session *s, const fig__image *image) {
 
 static fig_status decode(fig_context *ctx, const char *name, const uint8_t *data, size_t len, fig__image *out) {
     session s = {.ctx = ctx, .name = name, .data = data, .len = len};
+    FIG_CHECK(ctx, chunks_are_whole(data, len), FIG_ERR_FORMAT, "%s: broken PNG: cut short", name);
     fig_status status = session_open(&s, false);
     if (!status) status = read_header(&s, out);
     if (!status) status = list_rows(&s, out);
@@ -115,9 +135,10 @@ static fig_status decode(fig_context *ctx, const char *name, const uint8_t *data
 }
 const fig__image_codec fig__png_codec = {"png", probe, decode};
 
+#define MAX_TEXTS_READ 64
 static fig_status read_texts(session *s) {
     if (setjmp(png_jmpbuf(s->png))) return failed(s);
-    png_set_user_limits(s->png, 1 << 24, 1 << 24);
+    set_limits(s, MAX_TEXTS_READ);
     png_read_info(s->png, s->info); /* ours stand before the pixels */
     return FIG_OK;
 }
@@ -139,8 +160,10 @@ fig_status fig__png_text_read(fig_context *ctx, const char *name, const void *da
     session s = {.ctx = ctx, .name = name, .data = data, .len = len};
     png_textp texts = NULL;
     int n = 0;
+    FIG_CHECK(ctx, probe(data, len), FIG_ERR_FORMAT, "%s: no PNG", name);
+    FIG_CHECK(ctx, chunks_are_whole(data, len), FIG_ERR_FORMAT, "%s: broken PNG: cut short", name);
     fig_status status = session_open(&s, false);
-    if (!status) status = probe(data, len) ? read_texts(&s) : FIG_FAIL(ctx, FIG_ERR_FORMAT, "%s: no PNG", name);
+    if (!status) status = read_texts(&s);
     if (!status) png_get_text(s.png, s.info, &texts, &n);
     int i = 0;
     while (i < n && strcmp(texts[i].key, key) != 0) i++;
