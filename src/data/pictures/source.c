@@ -27,11 +27,11 @@ static fig_status find_kind(fig_context *ctx, const char *path, const fig__pictu
                     path);
 }
 
-static bool is_picture_file(fig_context *ctx, const char *path) {
+static const fig__picture_kind *kind_of(fig_context *ctx, const char *path) {
     const fig__picture_kind *kind;
-    bool known = find_kind(ctx, path, &kind) == FIG_OK;
-    if (!known) fig_error_clear(ctx);
-    return known;
+    if (find_kind(ctx, path, &kind) == FIG_OK) return kind;
+    fig_error_clear(ctx);
+    return NULL;
 }
 
 /* Endings of what never holds many pictures, so that large folders are not opened file by file. */
@@ -65,14 +65,19 @@ static bool folder_of_pictures(fig_context *ctx, const char *path) {
     size_t n_pictures = 0;
     if (fig__dir_walk(ctx, path, FIG__PICTURE_MAX_FILES, &files)) fig_error_clear(ctx);
     size_t n = FIG_MIN(files.n, LOOKED_AT);
-    for (size_t i = 0; i < n; i++) n_pictures += is_picture_file(ctx, files.data[i * files.n / n]);
+    bool array = false;
+    for (size_t i = 0; i < n; i++) {
+        const fig__picture_kind *kind = kind_of(ctx, files.data[i * files.n / n]);
+        array |= kind == &fig__pictures_idx || kind == &fig__pictures_npy;
+        n_pictures += kind != NULL;
+    }
     fig__paths_deinit(ctx, &files);
-    return n_pictures && 2 * n_pictures >= n;
+    return array || (n_pictures && 2 * n_pictures >= n);
 }
 
 bool fig_pictures_found(fig_context *ctx, const char *path) {
     if (!fig__path_exists(path)) return false;
-    if (!fig__path_is_dir(path)) return is_picture_file(ctx, path);
+    if (!fig__path_is_dir(path)) return kind_of(ctx, path) != NULL;
     return fig_pictures_is_prepared(path) || folder_of_pictures(ctx, path);
 }
 
