@@ -52,8 +52,8 @@ typedef struct fig_pictures_info {
 
 fig_status fig_pictures_prepare(fig_context *ctx, const fig_pictures_options *options, fig_pictures_info *info);
 
-/* Whether a path is taken for pictures when nobody says what it is: prepared, one of the layouts above, or a folder with
- * an array of pictures, or of whose files at least every second one is a picture. */
+/* Whether a path is taken for pictures when nobody says what it is: prepared, one of the layouts above, or a folder
+ * with an array of pictures, or of whose files every second one at least is a picture. */
 bool fig_pictures_found(fig_context *ctx, const char *path);
 
 typedef struct fig_pictures fig_pictures;

@@ -37,7 +37,8 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n, fig_tensor **
     fig_tensor *noise = fig_cast(g, fig_noise(g, n->x), fig__real_dtype(g));
     fig_leave(g);
     n->in.x = fig_add(g, noise, fig_mul(g, n->time, fig_sub(g, n->x, noise)));
-    fig_tensor *picture = fig_cast(g, t->model->arch->net.flow->predict(g, t->model->config, &n->in), fig__real_dtype(g));
+    fig_tensor *picture =
+        fig_cast(g, t->model->arch->net.flow->predict(g, t->model->config, &n->in), fig__real_dtype(g));
     *error = fig_mul(g, fig_square(g, fig_sub(g, picture, n->x)), n->weight);
     return fig_graph_status(g);
 }
