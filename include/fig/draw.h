@@ -30,6 +30,9 @@ typedef struct fig_draw_options {
      * w]: what is not 0 is drawn anew, the rest is kept. */
     const uint8_t *source, *mask;
     double strength;
+    /* Called after each look of the network; done and total count pictures times looks. May be NULL. */
+    void (*on_progress)(void *user, int64_t done, int64_t total);
+    void *user;
 } fig_draw_options;
 void fig_draw_defaults(fig_draw_options *o);
 
@@ -47,7 +50,7 @@ typedef struct fig_drawer fig_drawer;
 fig_status fig_drawer_new(fig_model *m, size_t batch, fig_drawer **out);
 void fig_drawer_free(fig_drawer *d);
 size_t fig_drawer_n_latent(const fig_drawer *d);
-/* report may be NULL. */
+/* report may be NULL. FIG_ERR_CANCELLED after fig_cancel. */
 fig_status fig_draw(fig_drawer *d, const fig_draw_options *o, fig_draw_fn *on_picture, void *user,
                     fig_draw_report *report);
 /* From latents given, [num_samples, n_latent]. */

@@ -199,8 +199,9 @@ fig_status fig__draw_into(fig__draw_job *job, const fig_draw_options *o, const f
     keeper k = {out, (size_t)fig_model_get_int(job->model, "image_size"),
                 (size_t)fig_model_get_int(job->model, "n_channels")};
     out->ctx = job->args->ctx;
-    FIG_TRY(fig_draw_latents(job->drawer, o, latents, keep, &k, report));
-    return out->status;
+    fig_status status = fig_draw_latents(job->drawer, o, latents, keep, &k, report);
+    fig__meter_clear();
+    return status ? status : out->status;
 }
 
 void fig__pictures_free(fig__pictures *p) {
@@ -341,6 +342,11 @@ static fig_status load_model(fig__draw_job *job, const char *name) {
     return FIG_OK;
 }
 
+static void on_progress(void *user, int64_t done, int64_t total) {
+    (void)user;
+    fig__meter_count("drawing", done, total);
+}
+
 static void take_numbers(fig__draw_job *job) {
     const fig__picture_settings *s = &job->s;
     fig_draw_options *o = &job->o;
@@ -358,7 +364,8 @@ static void take_numbers(fig__draw_job *job) {
                               .guidance = s->guidance,
                               .source = o->source,
                               .mask = o->mask,
-                              .strength = s->strength};
+                              .strength = s->strength,
+                              .on_progress = on_progress};
     *o = given;
 }
 

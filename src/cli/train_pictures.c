@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "cli/pictures.h"
 #include "cli/run.h"
+#include "kernels/kernels.h"
 #include "models/model.h"
 
 #define CAPTION_VOCAB 1024 /* byte pairs of captions, where --vocab_size says nothing */
@@ -129,15 +130,60 @@ static fig_status dress(fig__run *run) {
     return set_words(run);
 }
 
+/* --- sizes --------------------------------------------------------------------------------------------------------
+ * Of a flow: the largest that is taught for MIN_STEPS in the time there is. Others are small as they are. */
+#define MIN_STEPS 3000
+#define SHARE_OF_PEAK 0.4
+#define TOKENS 64 /* patches of a picture, about */
+
+typedef struct size {
+    int64_t n_layer, n_head, n_embd;
+} size;
+static const size sizes[] = {{8, 8, 256}, {6, 6, 192}, {4, 4, 128}};
+
+static double steps_in(const fig__run *run, const size *s) {
+    double parameters = 12.0 * (double)s->n_layer * (double)(s->n_embd * s->n_embd);
+    double flops = 6 * parameters * TOKENS * (double)run->train.batch_size;
+    return run->minutes * 60 * run->peak * SHARE_OF_PEAK / flops;
+}
+
+static void set_setting(const fig__run *run, const char *name, int64_t value) {
+    const fig_option *o = fig__option_find(*run->arch->options, name);
+    *(int64_t *)(void *)((char *)run->model_config + o->offset) = value;
+}
+
+static bool apply_size(fig__run *run, int i) {
+    if (i >= (int)FIG_COUNT(sizes)) return false;
+    run->size = i;
+    set_setting(run, "n_layer", sizes[i].n_layer);
+    set_setting(run, "n_head", sizes[i].n_head);
+    set_setting(run, "n_embd", sizes[i].n_embd);
+    return true;
+}
+
+static fig_status choose_size(fig__run *run) {
+    fig_context *ctx = run->args->ctx;
+    bool sized = fig__is_given(run, "n_layer") || fig__is_given(run, "n_embd") || fig__is_given(run, "n_head");
+    if (run->arch->family != &fig_family_flow || sized || run->minutes <= 0) return FIG_OK;
+    bool bf16 = run->dtype == 2 || (run->dtype == 0 && fig_cpu_has_bf16(ctx));
+    run->peak = figk_peak_flops(ctx, bf16 ? FIG_BF16 : FIG_F32, fig_n_threads(ctx));
+    int i = 0;
+    while (i + 1 < (int)FIG_COUNT(sizes) && steps_in(run, &sizes[i]) < MIN_STEPS) i++;
+    apply_size(run, i);
+    return FIG_OK;
+}
+
+static bool take_smaller(fig__run *run) { return run->size >= 0 && apply_size(run, run->size + 1); }
+
 static double val_batches(const fig__run *run) {
     return (double)info_of(run)->n[FIG_SPLIT_VAL] / (double)run->train.batch_size;
 }
 
 /* --- in words -----------------------------------------------------------------------------------------------------*/
 
-static void describe(const fig__run *run, char *text, size_t size) {
+static void describe(const fig__run *run, char *text, size_t len) {
     const fig_pictures_info *info = info_of(run);
-    snprintf(text, size, "%llu pictures of %zu x %zu x %zu, %d classes, %llu captions",
+    snprintf(text, len, "%llu pictures of %zu x %zu x %zu, %d classes, %llu captions",
              (unsigned long long)info->n[FIG_SPLIT_TRAIN], info->size, info->size, info->channels, (int)info->n_classes,
              (unsigned long long)info->n_captions);
 }
@@ -174,6 +220,8 @@ const fig__medium fig__medium_pictures = {
     .prepare = prepare,
     .open = open_pictures,
     .dress = dress,
+    .choose_size = choose_size,
+    .take_smaller = take_smaller,
     .val_batches = val_batches,
     .describe = describe,
     .facts = facts,

@@ -62,6 +62,13 @@ void fig_draw_noise(const fig_drawer *d, const fig_draw_options *o, int64_t samp
         latent[i] = (float)(o->temp * fig__rng_normal(&key, (uint64_t)(o->first_sample + sample), i));
 }
 
+fig_status fig__draw_progress(const fig_drawer *d, const fig_draw_options *o, size_t first, size_t n, int64_t look,
+                              int64_t looks) {
+    FIG_CHECK(d->ctx, !fig_cancelled(d->ctx), FIG_ERR_CANCELLED, "interrupted");
+    if (o->on_progress) o->on_progress(o->user, (int64_t)first * looks + (int64_t)n * look, o->num_samples * looks);
+    return FIG_OK;
+}
+
 static bool show(fig_drawer *d, size_t n, int64_t first, fig_draw_fn *on_picture, void *user) {
     size_t numbers = fig__drawer_numbers(d);
     for (size_t i = 0; i < n; i++) {

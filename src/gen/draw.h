@@ -27,6 +27,9 @@ struct fig_drawer {
     float *pictures;  /* [batch, side, side, channels] */
     uint8_t *samples; /* [side, side, channels] */
 };
+/* Tells the caller how far it is; FIG_ERR_CANCELLED when it asked to stop. looks: of n, of each picture. */
+fig_status fig__draw_progress(const fig_drawer *d, const fig_draw_options *o, size_t first, size_t n, int64_t look,
+                              int64_t looks);
 static inline size_t fig__drawer_numbers(const fig_drawer *d) { return d->side * d->side * d->channels; }
 
 #endif

@@ -172,6 +172,7 @@ static fig_status draw(fig_drawer *d, const fig_draw_options *o, size_t first, s
                to = start + (1 - start) * (double)(i + 1) / (double)o->steps;
         FIG_TRY(step(&r, pictures, from, to, &count));
         keep_source(&r, pictures, latents, to);
+        FIG_TRY(fig__draw_progress(d, o, first, n, i + 1, o->steps));
     }
     report->n_evaluations = count.n_evaluations;
     return FIG_OK;

@@ -53,13 +53,12 @@ static void way_close(fig_drawer *d) {
 static fig_status draw(fig_drawer *d, const fig_draw_options *o, size_t first, size_t n, const float *latents,
                        float *pictures, fig_draw_report *report) {
     state *s = d->state;
-    (void)o, (void)first;
     FIG_TRY(fig_plan_resize(s->decode, s->z, (size_t[]){n, d->n_latent}));
     memcpy(fig_plan_data(s->decode, s->z), latents, n * d->n_latent * sizeof *latents);
     FIG_TRY(fig_plan_run(s->decode, NULL));
     memcpy(pictures, fig_plan_data(s->decode, s->pixels), n * fig__drawer_numbers(d) * sizeof *pictures);
     report->n_evaluations = 1;
-    return FIG_OK;
+    return fig__draw_progress(d, o, first, n, 1, 1);
 }
 
 static fig_status encode(fig_drawer *d, const float *pictures, size_t n, float *latents) {

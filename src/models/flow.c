@@ -18,8 +18,19 @@ typedef struct config {
 #define TIME_WAVES 64
 #define ROPE_THETA 100.0 /* positions are few: the slowest wave still turns once over a hundred patches */
 
+/* About eight patches a side: attention's cost grows with the fourth power of their number. */
+#define PATCHES_A_SIDE 7
+static void resolve(void *settings) {
+    config *c = settings;
+    if (c->patch_size || c->flow.image_size < 1) return;
+    c->patch_size = 1;
+    for (int64_t p = 2; p * PATCHES_A_SIDE <= c->flow.image_size; p++)
+        if (c->flow.image_size % p == 0) c->patch_size = p;
+}
+
 static fig_status check(fig_context *ctx, const void *settings) {
-    const config *c = settings;
+    config given = *(const config *)settings, *c = &given;
+    resolve(c);
     long long side = (long long)c->flow.image_size, patch = (long long)c->patch_size, head = c->n_embd / c->n_head;
     FIG_CHECK(ctx, side > 0 && c->flow.n_channels > 0, FIG_ERR_ARG,
               "image_size is not set; it follows from the pictures");
@@ -103,7 +114,8 @@ static fig_tensor *text_tokens(fig_graph *g, const config *c, const fig_flow_inp
 }
 
 static fig_tensor *predict(fig_graph *g, const void *settings, const fig_flow_inputs *in) {
-    const config *c = settings;
+    config given = *(const config *)settings, *c = &given;
+    resolve(c);
     size_t patch = (size_t)c->patch_size, width = (size_t)c->n_embd, n = 0;
     size_t numbers = patch * patch * (size_t)c->flow.n_channels;
     fig_block b = block_of(c, c->n_layer);
@@ -141,7 +153,7 @@ fig_status fig__flow_text(const fig_model *m, const char *caption, int32_t *row,
 static const fig_option rows[] = {
     {.help = "flow: a transformer on pixels, by flow matching; draws classes and captions"},
     FIG__FLOW_ROWS,
-    FIG__WHOLE(config, patch_size, 1, 256, "4", "side of the squares that are tokens"),
+    FIG__WHOLE(config, patch_size, 0, 256, "0", "side of the squares that are tokens; 0: about 8 a side"),
     FIG__WHOLE(config, n_layer, 1, 1024, "6", "transformer blocks"),
     FIG__WHOLE(config, n_text_layer, 0, 1024, "2", "blocks that read the caption first"),
     FIG__WHOLE(config, n_head, 1, 1024, "6", "attention heads"),
@@ -157,5 +169,6 @@ const fig_arch fig__arch_flow = {.name = "flow",
                                  .config_size = sizeof(config),
                                  .options = &table,
                                  .check = check,
+                                 .resolve = resolve,
                                  .training = "{batch_size: 64, learning_rate: 1e-3, weight_decay: 0, beta2: 0.95, "
                                              "ema_decay: 0.999, sample_count: 40, max_iters: 4000}"};

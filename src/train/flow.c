@@ -136,8 +136,9 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
 
 /* Two operations per weight and token forward and four backward; attention's products besides. */
 static double flops(const fig_trainer *t) {
-    double patch = (double)fig_model_get_int(t->model, "patch_size"), side = (double)config_of(t)->image_size / patch;
-    double tokens = side * side + 2 + (double)config_of(t)->text_length,
+    fig_param_info positions = {.numel = 0};
+    fig_params_find(t->params, "pos", &positions); /* one row for each patch */
+    double tokens = (double)positions.shape[1] + 2 + (double)config_of(t)->text_length,
            width = (double)fig_model_get_int(t->model, "n_embd"),
            layers = (double)fig_model_get_int(t->model, "n_layer");
     double per_token = 6 * (double)fig_params_numel(t->params, false) + 12 * layers * width * tokens;

@@ -1,6 +1,7 @@
 /* train/pictures.c: see pictures.h. Which picture a row is follows from seed and number of the row alone. */
 #include "train/pictures.h"
 #include <math.h>
+#include "base/rng.h"
 #include "media/image/image.h"
 #include "media/image/values.h"
 
@@ -33,6 +34,26 @@ void fig__pictures_values(const fig_trainer *t, fig_data_split split, uint64_t i
                          out);
 }
 
+/* Mirrored or moved, by what the row's own randomness says: element 0 mirrors, 1 and 2 move. What comes in at the edges
+ * is the lowest value: black, or nothing. */
+static void augmented(const fig_trainer *t, uint64_t row, uint64_t picture, double low, float *x) {
+    const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
+    const uint8_t *pixels = fig_pictures_pixels(t->data.pictures, FIG_SPLIT_TRAIN, picture);
+    fig_rng_key key = {(uint64_t)t->o.seed, fig__rng_stream("augment"), (uint64_t)t->p.iter};
+    int64_t side = (int64_t)info->size, span = 2 * t->o.shift + 1;
+    size_t c = info->channels;
+    bool mirrored = t->o.flip && fig__rng_uniform(&key, row, 0) < 0.5;
+    int64_t dx = (int64_t)fig__rng_below(&key, row, 1, (uint64_t)span) - t->o.shift,
+            dy = (int64_t)fig__rng_below(&key, row, 2, (uint64_t)span) - t->o.shift;
+    for (int64_t i = 0; i < side * side; i++, x += c) {
+        int64_t from_y = i / side - dy, from_x = i % side - dx;
+        bool inside = from_x >= 0 && from_x < side && from_y >= 0 && from_y < side;
+        if (mirrored) from_x = side - 1 - from_x;
+        if (inside) fig__image_to_values(pixels + (size_t)(from_y * side + from_x) * c, 1, c, low, x);
+        for (size_t k = 0; k < c && !inside; k++) x[k] = (float)low;
+    }
+}
+
 typedef struct feed_job {
     const fig_trainer *t;
     float *x;
@@ -42,8 +63,13 @@ typedef struct feed_job {
 static void feed_row(void *arg, size_t r, int thread) {
     (void)thread;
     const feed_job *j = arg;
-    uint64_t picture = fig__pictures_row(j->t, j->first + (int64_t)r);
-    fig__pictures_values(j->t, FIG_SPLIT_TRAIN, picture, j->low, j->x + r * fig__pictures_numbers(j->t));
+    int64_t row = j->first + (int64_t)r;
+    uint64_t picture = fig__pictures_row(j->t, row);
+    float *x = j->x + r * fig__pictures_numbers(j->t);
+    if (j->t->o.flip || j->t->o.shift)
+        augmented(j->t, (uint64_t)row, picture, j->low, x);
+    else
+        fig__pictures_values(j->t, FIG_SPLIT_TRAIN, picture, j->low, x);
 }
 void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, double low) {
     feed_job j = {t, fig_plan_data(plan, x), i * t->o.batch_size, low};

@@ -209,6 +209,19 @@ TEST(a_picture_is_the_same_in_any_batch) {
     }
 }
 
+/* Moved and mirrored pictures are still pictures of the set: of each row as many bright pixels, less what left. */
+TEST(pictures_are_mirrored_and_moved_in_their_own_way) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir();
+    picture_job j = job_for("vae", vae, picture_data(ctx, dir), check_path(dir, "a")), k = j, l = j;
+    k.o.out_dir = check_path(dir, "b"), k.o.flip = true;
+    l.o.out_dir = check_path(dir, "c"), l.o.shift = 2;
+    uint64_t plain = picture_hash(&j), flipped = picture_hash(&k), moved = picture_hash(&l);
+    EXPECT(plain != flipped && plain != moved && flipped != moved);
+    l.n_threads = 2, l.o.out_dir = check_path(dir, "d");
+    EXPECT(picture_hash(&l) == moved);
+}
+
 /* --- from a picture ---------------------------------------------------------------------------------------------*/
 
 TEST(what_a_mask_keeps_stays) {
