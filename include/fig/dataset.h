@@ -143,6 +143,7 @@ uint64_t fig_dataset_n_windows(const fig_dataset *ds, const fig_batch_spec *spec
 typedef struct fig_dataset_file {
     const char *name, *url, *sha256;
     uint64_t bytes;
+    bool packed; /* gzip: sha256 is that of what is inside, since who packs it anew packs it otherwise */
 } fig_dataset_file;
 
 typedef struct fig_dataset_entry {

@@ -35,6 +35,19 @@ static fig_status read_entry(fig_context *ctx, struct archive *a, const char *na
     }
 }
 
+fig_status fig__unpack(fig_context *ctx, const char *name, const void *data, size_t len, fig__buf *out) {
+    struct archive *a = new_reader(true);
+    struct archive_entry *entry;
+    fig_status status = FIG_OK;
+    if (!a) return FIG_FAIL(ctx, FIG_ERR_NOMEM, "out of memory");
+    if (archive_read_open_memory(a, data, len) || archive_read_next_header(a, &entry))
+        status = FIG_FAIL(ctx, FIG_ERR_FORMAT, "%s: %s", name,
+                          archive_error_string(a) ? archive_error_string(a) : "is empty");
+    if (!status) status = read_entry(ctx, a, name, out);
+    archive_read_free(a);
+    return status;
+}
+
 fig_status fig__unpack_file(fig_context *ctx, const char *path, size_t max, fig__buf *out) {
     struct archive *a = new_reader(true);
     struct archive_entry *entry;

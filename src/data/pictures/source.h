@@ -58,6 +58,7 @@ int fig__split_of_file(const char *base);
 /* caption, class and split of an object of metadata.jsonl or of a WebDataset .json; texts borrowed from j. */
 void fig__picture_metadata(const fig__json *j, fig__picture *picture);
 /* The whole of a file that may be compressed (gzip, xz, zstd ...): into `out`. */
+fig_status fig__unpack(fig_context *ctx, const char *name, const void *data, size_t len, fig__buf *out);
 fig_status fig__unpack_file(fig_context *ctx, const char *path, size_t max, fig__buf *out);
 
 #endif
