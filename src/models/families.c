@@ -1,6 +1,5 @@
 /* models/families.c: what there is to train: each family's settings, and its network recorded once. */
 #include "models/gan.h"
-#include <fig/ops.h>
 #include "models/vae.h"
 
 const char *fig_family_name(const fig_family *f) { return f->name; }
@@ -50,25 +49,6 @@ const fig_family fig_family_flow = {.name = "flow",
                                     .settings = {"image_size", "n_channels", "n_classes", "text_length"},
                                     .record = record_flow};
 
-bool fig__gan_has_classes(const fig_model *m) {
-    const fig__gan_config *c = m->config;
-    return c->conditional && c->n_classes > 0;
-}
-fig_tensor *fig__gan_label(const fig_model *m, fig_graph *g, size_t n) {
-    return fig__gan_has_classes(m) ? fig_input(g, "label", FIG_I32, 2, (size_t[]){n, 1}) : NULL;
-}
-fig_tensor *fig__gan_generate(const fig_model *m, fig_graph *g, fig_tensor *z, fig_tensor *label) {
-    fig_enter(g, "generator");
-    fig_tensor *x = fig_cast(g, m->arch->net.gan->generate(g, m->config, z, label), FIG_F32);
-    fig_leave(g);
-    return x;
-}
-fig_tensor *fig__gan_judge(const fig_model *m, fig_graph *g, fig_tensor *x, fig_tensor *label) {
-    fig_enter(g, "discriminator");
-    fig_tensor *score = fig_cast(g, m->arch->net.gan->judge(g, m->config, x, label), FIG_F32);
-    fig_leave(g);
-    return score;
-}
 static void record_gan(fig_model *m, fig_graph *g) {
     fig_tensor *z = fig_input(g, "z", FIG_F32, 2, (size_t[]){1, setting(m, "n_latent")}),
                *label = fig__gan_label(m, g, 1);

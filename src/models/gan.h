@@ -42,4 +42,16 @@ fig_tensor *fig__gan_label(const fig_model *m, fig_graph *g, size_t n);
 fig_tensor *fig__gan_generate(const fig_model *m, fig_graph *g, fig_tensor *z, fig_tensor *label);
 fig_tensor *fig__gan_judge(const fig_model *m, fig_graph *g, fig_tensor *x, fig_tensor *label);
 
+/* For architectures: the latent with the class beside it, [n, n_latent] or [n, 2 * n_latent]; and the score [n, 1] of
+ * features x [n, ..], by projection on the class (Miyato and Koyama 2018). Parameters class and judge. */
+fig_tensor *fig__gan_latent(fig_graph *g, const fig__gan_config *c, fig_tensor *z, fig_tensor *label);
+fig_tensor *fig__gan_verdict(fig_graph *g, const fig__gan_config *c, fig_tensor *x, fig_tensor *label, double std);
+
+/* Losses of scores [n, 1], a mean over pairs. The generator's takes real scores where it is relativistic, else NULL. */
+fig_tensor *fig__gan_generator_loss(fig_graph *g, fig_tensor *real, fig_tensor *made);
+fig_tensor *fig__gan_discriminator_loss(const fig_model *m, fig_graph *g, fig_tensor *real, fig_tensor *made);
+/* gamma / 2 times the squared slopes of score [n, 1] at x, summed. With v the slope, held constant, the gradient of
+ * |v|^2 / 2 in the weights is that of the tangent D'(x; v), whose value is |v|^2: nothing is differentiated twice. */
+fig_tensor *fig__gan_penalty(fig_graph *g, fig_tensor *score, fig_tensor *x, fig_tensor *gamma);
+
 #endif

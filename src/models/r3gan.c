@@ -48,9 +48,6 @@ static fig_tensor *pointwise(fig_graph *g, const char *name, fig_tensor *x, size
     fig_conv_layer layer = {.kernel = {1, 1}, .no_bias = true, .std = 1 / sqrt((double)fig_dim(x, -1))};
     return fig_conv2d(g, name, x, out, &layer);
 }
-static fig_tensor *linear(fig_graph *g, const char *name, fig_tensor *x, size_t out) {
-    return x ? fig_linear(g, name, x, out, FIG_NO_BIAS, 1 / sqrt((double)fig_dim(x, -1))) : NULL;
-}
 
 /* The more blocks, the smaller their first weights (Zhang et al. 2019, "Fixup"): three layers in each. */
 static fig_tensor *blocks(fig_graph *g, const config *c, fig_tensor *x) {
@@ -64,20 +61,13 @@ static fig_tensor *blocks(fig_graph *g, const config *c, fig_tensor *x) {
     return x;
 }
 
-/* Of a class, [n, c]; the last row stands for one that is not known. */
-static fig_tensor *class_row(fig_graph *g, const config *c, fig_tensor *label, size_t n, double std) {
-    fig_tensor *row = fig_embed(g, "class", label, (size_t)c->gan.n_classes + 1, n, std, NULL);
-    return fig_reshape(g, row, 2, (int64_t[]){0, -1});
-}
-
 static fig_tensor *generate(fig_graph *g, const void *settings, fig_tensor *z, fig_tensor *label) {
     const config *c = settings;
     size_t w = width_of(c, 0), edge = (side_of(c) - (size_t)c->gan.image_size) / 2, side = (size_t)c->gan.image_size;
-    z = fig_cast(g, z, fig_graph_dtype(g));
-    if (label) z = fig_concat(g, (fig_tensor *[]){z, class_row(g, c, label, (size_t)c->gan.n_latent, 1)}, 2, 1);
+    z = fig__gan_latent(g, &c->gan, z, label);
     fig_tensor *basis = fig_param(g, "basis", (fig_init){FIG_INIT_NORMAL, 1}, 4, (size_t[]){1, FIRST, FIRST, w});
-    fig_tensor *weight = fig_reshape(g, linear(g, "weigh", z, w), 4, (int64_t[]){0, 1, 1, (int64_t)w});
-    fig_tensor *x = fig_mul(g, weight, basis);
+    fig_tensor *weight = fig_linear(g, "weigh", z, w, FIG_NO_BIAS, 1 / sqrt((double)fig_dim(z, -1)));
+    fig_tensor *x = fig_mul(g, fig_reshape(g, weight, 4, (int64_t[]){0, 1, 1, (int64_t)w}), basis);
     for (int i = 0; i < n_stages(c); i++) {
         fig_enter(g, "stages.%d", i);
         if (i) x = fig_upsample2(g, pointwise(g, "narrow", x, width_of(c, i)));
@@ -100,7 +90,6 @@ static fig_tensor *framed(fig_graph *g, const config *c, fig_tensor *x) {
 static fig_tensor *judge(fig_graph *g, const void *settings, fig_tensor *x, fig_tensor *label) {
     const config *c = settings;
     int last = n_stages(c) - 1;
-    size_t n = label ? (size_t)c->gan.n_latent : 1;
     x = pointwise(g, "pixels", framed(g, c, fig_cast(g, x, fig_graph_dtype(g))), width_of(c, last));
     for (int i = last; i >= 0; i--) {
         fig_enter(g, "stages.%d", i);
@@ -113,11 +102,7 @@ static fig_tensor *judge(fig_graph *g, const void *settings, fig_tensor *x, fig_
                             .options.groups = w,
                             .no_bias = true,
                             .std = 1.0 / FIRST}; /* each channel by itself */
-    x = fig_reshape(g, fig_conv2d(g, "basis", x, w, &basis), 2, (int64_t[]){0, -1});
-    x = linear(g, "judge", x, n);
-    if (!label) return x;
-    double std = 1 / sqrt((double)n); /* by projection on the class (Miyato and Koyama 2018) */
-    return fig_sum(g, fig_mul(g, x, class_row(g, c, label, n, std)), 1);
+    return fig__gan_verdict(g, &c->gan, fig_conv2d(g, "basis", x, w, &basis), label, 1 / sqrt((double)w));
 }
 
 static const fig_option rows[] = {

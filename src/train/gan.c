@@ -1,10 +1,6 @@
 /* train/gan.c: two networks that learn against each other (Goodfellow et al. 2014). A step has two phases, each with
  * its own graph, gradient and update: the generator first, then the discriminator on pictures that are made anew.
  *
- * With a = D(real) - D(made) of each pair the relativistic losses are softplus(a) and softplus(-a). The slopes' squares
- * are differentiated without differentiating twice: with v the gradient of D in the pictures, held constant, the
- * gradient of |v|^2 / 2 in the weights is that of the tangent D'(x; v), whose value is |v|^2.
- *
  * There is no loss by which a generator could be known as better. An evaluation says instead how far apart the
  * discriminator holds the two kinds (gap), how much made pictures differ from each other (diversity) and how many real
  * ones have a made one nearby (coverage), both in plain pixels and as a share of what real ones do. */
@@ -41,11 +37,6 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n) {
     return fig_graph_status(g);
 }
 
-/* Mean of softplus(x); -x where wrong is true. */
-static fig_tensor *loss_of(fig_graph *g, fig_tensor *x, bool wrong) {
-    return fig_mean(g, fig_softplus(g, wrong ? fig_neg(g, x) : x), FIG_ALL_AXES);
-}
-
 static fig_status finish(fig_trainer *t, network *n, fig_tensor *loss) {
     fig_graph *g = n->phase.g;
     n->phase.loss = fig_scale(g, fig_reshape(g, loss, 1, (int64_t[]){1}), 1.0 / (double)t->o.grad_accum);
@@ -64,22 +55,8 @@ static fig_status record_generator(fig_trainer *t, network *n) {
     n->z = latents(t, g);
     n->label = fig__gan_label(t->model, g, (size_t)t->o.batch_size);
     fig_tensor *made = fig__gan_judge(t->model, g, fig__gan_generate(t->model, g, n->z, n->label), n->label);
-    if (config_of(t)->loss == FIG__RELATIVISTIC) made = fig_sub(g, made, fig__gan_judge(t->model, g, n->x, n->label));
-    return finish(t, n, loss_of(g, made, true));
-}
-
-/* gamma / 2 times the squared slopes of score [.., 1] at x, summed; see above for why the tangent has their gradient.
- */
-static fig_tensor *penalty(fig_graph *g, fig_tensor *score, fig_tensor *x, fig_tensor *gamma) {
-    fig_tensor *sum = fig_sum(g, score, FIG_ALL_AXES), *slope = NULL;
-    fig_backward(g, sum, &x, 1, &slope);
-    fig_tensor *tangent = fig_mul(g, gamma, fig_tangent(g, sum, x, fig_stop_gradient(g, slope)));
-    return fig_sub(g, tangent, fig_scale(g, fig_stop_gradient(g, tangent), 0.5));
-}
-
-static fig_tensor *discriminator_loss(const fig_trainer *t, fig_graph *g, fig_tensor *real, fig_tensor *made) {
-    if (config_of(t)->loss == FIG__RELATIVISTIC) return loss_of(g, fig_sub(g, real, made), true);
-    return fig_add(g, loss_of(g, real, true), loss_of(g, made, false));
+    fig_tensor *real = config_of(t)->loss == FIG__RELATIVISTIC ? fig__gan_judge(t->model, g, n->x, n->label) : NULL;
+    return finish(t, n, fig__gan_generator_loss(g, real, made));
 }
 
 /* Real and made pictures as one batch, where nothing in the network lets one see the other. */
@@ -88,10 +65,10 @@ static fig_tensor *record_together(fig_trainer *t, network *n, fig_tensor *made)
     size_t batch = (size_t)t->o.batch_size;
     fig_tensor *x = fig_concat(g, (fig_tensor *[]){n->x, made}, 2, 0);
     fig_tensor *score = fig__gan_judge(t->model, g, x, n->label);
-    fig_tensor *loss =
-        discriminator_loss(t, g, fig_slice(g, score, 0, 0, batch), fig_slice(g, score, 0, (int64_t)batch, batch));
+    fig_tensor *loss = fig__gan_discriminator_loss(t->model, g, fig_slice(g, score, 0, 0, batch),
+                                                   fig_slice(g, score, 0, (int64_t)batch, batch));
     if (!n->gamma) return loss;
-    return fig_add(g, loss, fig_scale(g, penalty(g, score, x, n->gamma), 1.0 / (double)batch));
+    return fig_add(g, loss, fig_scale(g, fig__gan_penalty(g, score, x, n->gamma), 1.0 / (double)batch));
 }
 
 static fig_tensor *record_apart(fig_trainer *t, network *n, fig_tensor *made, fig_tensor *label) {
@@ -99,10 +76,10 @@ static fig_tensor *record_apart(fig_trainer *t, network *n, fig_tensor *made, fi
     double share = 1.0 / (double)t->o.batch_size;
     fig_tensor *real_score = fig__gan_judge(t->model, g, n->x, label),
                *made_score = fig__gan_judge(t->model, g, made, label);
-    fig_tensor *loss = discriminator_loss(t, g, real_score, made_score);
+    fig_tensor *loss = fig__gan_discriminator_loss(t->model, g, real_score, made_score);
     if (!n->gamma) return loss;
-    loss = fig_add(g, loss, fig_scale(g, penalty(g, real_score, n->x, n->gamma), share));
-    return fig_add(g, loss, fig_scale(g, penalty(g, made_score, made, n->gamma), share));
+    loss = fig_add(g, loss, fig_scale(g, fig__gan_penalty(g, real_score, n->x, n->gamma), share));
+    return fig_add(g, loss, fig_scale(g, fig__gan_penalty(g, made_score, made, n->gamma), share));
 }
 
 static fig_status record_discriminator(fig_trainer *t, network *n) {
