@@ -74,6 +74,9 @@ fig_status fig_backward(fig_graph *g, fig_tensor *loss, fig_tensor *const *wrt, 
 /* Gradients of every trainable parameter that loss depends on, written into the store's gradient block by each run;
  * grads of parameters that loss does not reach are left as they are. Returned roots are kept by the graph. */
 fig_status fig_backward_params(fig_graph *g, fig_tensor *loss);
+/* Of those only whose path matches (`*` stands for any characters): for one of several networks in a graph, nothing is
+ * computed for the weights of the others. NULL: all. */
+fig_status fig_backward_params_of(fig_graph *g, fig_tensor *loss, const char *pattern);
 /* The tangent of y when x moves along v (forward mode, one extra forward pass): J(x) v. NULL and a sticky error
  * where an op on the way has no tangent rule. */
 fig_tensor *fig_tangent(fig_graph *g, fig_tensor *y, fig_tensor *x, fig_tensor *v);

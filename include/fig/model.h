@@ -26,7 +26,7 @@ typedef struct fig_lm_inputs {
 } fig_lm_inputs;
 
 /* What the networks of a family of models are asked for, recorded under the current module path. Pictures are channels
- * last, [n, h, w, c]; samples of 0 to 1 for a VAE, of -1 to 1 for a flow. */
+ * last, [n, h, w, c]; samples of 0 to 1 for a VAE, of -1 to 1 for a flow and a GAN. */
 typedef struct fig_language_net {
     /* The last hidden state [b, t, c]; *head is the weight [v, c] that turns it into logits. */
     fig_tensor *(*hidden)(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **head);
@@ -50,12 +50,22 @@ typedef struct fig_flow_net {
     fig_tensor *(*predict)(fig_graph *g, const void *config, const fig_flow_inputs *in);
 } fig_flow_net;
 
+typedef struct fig_gan_net {
+    /* z [n, n_latent], fp32, and label int32 [n, 1] (NULL for a model without classes) to pictures [n, h, w, c]. */
+    fig_tensor *(*generate)(fig_graph *g, const void *config, fig_tensor *z, fig_tensor *label);
+    /* How real pictures look, [n, 1]; any number. */
+    fig_tensor *(*judge)(fig_graph *g, const void *config, fig_tensor *x, fig_tensor *label);
+    /* Statistics of the batch enter judge: real and made pictures then go through it apart. */
+    bool batch_statistics;
+} fig_gan_net;
+
 /* Every setting that a model of the family must have, as whole numbers:
  *     language   vocab_size n_layer n_head n_embd block_size
  *     vae        image_size n_channels n_latent
- *     flow       image_size n_channels n_classes text_length */
+ *     flow       image_size n_channels n_classes text_length
+ *     gan        image_size n_channels n_classes n_latent */
 typedef struct fig_family fig_family;
-extern const fig_family fig_family_language, fig_family_vae, fig_family_flow;
+extern const fig_family fig_family_language, fig_family_vae, fig_family_flow, fig_family_gan;
 const char *fig_family_name(const fig_family *f);   /* "language", also the task that it is trained for */
 const char *fig_family_medium(const fig_family *f); /* "text" or "pictures" */
 
@@ -67,6 +77,7 @@ struct fig_arch {
         const fig_language_net *language;
         const fig_vae_net *vae;
         const fig_flow_net *flow;
+        const fig_gan_net *gan;
     } net;
     const char *summary;
     size_t config_size;

@@ -56,6 +56,19 @@ fig_tensor *fig_group_norm(fig_graph *g, const char *name, fig_tensor *x, size_t
 /* Over all pixels of the batch, per channel (Ioffe and Szegedy 2015); outside training with the running mean and
  * (unbiased) variance, which each training run moves towards its own by momentum (PyTorch's 0.1). */
 fig_tensor *fig_batch_norm(fig_graph *g, const char *name, fig_tensor *x, double momentum, double eps);
+/* Twice as many pixels along both axes, zeros put in and smoothed by [1, 2, 1] / 2; half as many, smoothed by [1, 2, 1]
+ * / 4 and every second one kept. But for a factor each is the other's transpose. */
+fig_tensor *fig_upsample2(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_downsample2(fig_graph *g, fig_tensor *x);
+/* Spread and back, with a residual around it (Xie et al. 2017; without norms, as in Huang et al. 2024): 1x1 to expand
+ * times as many channels, 3x3 inside of groups of group_size, 1x1 back; leaky ReLUs between. The last one begins at
+ * zero, so that the block begins as the identity; std is that of the others times the root of what each output sees. */
+typedef struct fig_bottleneck {
+    size_t expand, group_size;
+    double slope, std;
+} fig_bottleneck;
+/* Parameters expand, mix and shrink under the current path. */
+fig_tensor *fig_bottleneck_block(fig_graph *g, fig_tensor *x, const fig_bottleneck *block);
 
 #ifdef __cplusplus
 }

@@ -31,6 +31,7 @@ typedef struct fig_pictures_options {
     const char *out_dir;
     int64_t size; /* side of the squares; 0: what the first pictures have if they are squares of at most 64, else 64 */
     int64_t channels;    /* 1 grey, 3 RGB, 4 RGBA; 0: what the first pictures need */
+    bool stack;          /* three grey pictures at random as red, green and blue of each: Stacked MNIST, from MNIST */
     double val_fraction; /* of pictures that do not say their split, by a hash of their names */
     bool force;          /* replace an out_dir that was prepared from something else */
     fig_dataset_progress_fn *progress;

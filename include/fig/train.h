@@ -54,6 +54,9 @@ typedef struct fig_train_event {
     enum { FIG_TRAIN_STEP, FIG_TRAIN_EVAL, FIG_TRAIN_SAMPLE, FIG_TRAIN_CHECKPOINT, FIG_TRAIN_NOTE } kind;
     int64_t iter, max_iters;
     double loss, best_val_loss, grad_norm, learning_rate, tok_per_sec, mfu, seconds_left, elapsed;
+    /* Of a step: loss and grad_norm, and loss_NAME, grad_norm_NAME of the other phases where there are several (the
+     * discriminator of a GAN). */
+    fig_scores numbers;
     fig_scores scores; /* of the last evaluation */
     uint64_t num_tokens, rss_bytes;
     const char *unit; /* of rates: "tokens", "pictures" */
@@ -75,7 +78,7 @@ typedef struct fig_train_report {
     double loss, best_val_loss;
     fig_scores scores; /* of the last evaluation */
     int64_t best_iter;
-    uint64_t n_skipped; /* steps whose gradient was not finite */
+    uint64_t n_skipped; /* updates whose gradient was not finite */
     bool already_done;  /* --resume of a finished run: nothing was changed */
     bool stopped_early, cancelled;
     uint64_t params_hash;

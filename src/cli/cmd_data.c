@@ -175,7 +175,7 @@ typedef struct prepare_settings {
     fig__tokenizer_choice choice;
     int64_t image_size, channels;
     double val_fraction;
-    bool force;
+    bool force, stack;
 } prepare_settings;
 
 #undef AT
@@ -223,6 +223,7 @@ static fig_status prepare_pictures(fig__args *args, const prepare_settings *s) {
     o.out_dir = s->out;
     o.size = s->image_size;
     o.channels = s->channels;
+    o.stack = s->stack;
     o.val_fraction = s->val_fraction;
     o.force = s->force;
     FIG_TRY(fig__prepare_pictures(args->ctx, &o, &info));

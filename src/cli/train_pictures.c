@@ -31,6 +31,7 @@ static fig_status prepare(fig__run *run) {
     o.out_dir = run->data_dir;
     o.size = run->image_size;
     o.channels = run->channels;
+    o.stack = run->stack;
     o.val_fraction = run->val_fraction;
     o.force = run->train.force;
     fig_status status = fig__prepare_pictures(run->args->ctx, &o, &info);

@@ -104,7 +104,7 @@ static fig_status bind_param_grad(fig_graph *g, fig_tensor *d, fig__param *param
     return g->status = FIG_PUSH(g->ctx, &g->roots, d);
 }
 
-fig_status fig_backward_params(fig_graph *g, fig_tensor *loss) {
+fig_status fig_backward_params_of(fig_graph *g, fig_tensor *loss, const char *pattern) {
     if (g->status) return g->status;
     if (g->dtype == FIG_F64) {
         fig_graph_fail(g, FIG_ERR_UNSUPPORTED, "backward: the oracle has no gradient block; use fig_backward");
@@ -114,13 +114,16 @@ fig_status fig_backward_params(fig_graph *g, fig_tensor *loss) {
     fig_tensor **wrt = FIG_NEW_N(g->ctx, fig_tensor *, 2 * n_leaves + 1), **grads = wrt + n_leaves;
     if (!wrt) return g->status = FIG_ERR_NOMEM;
     for (size_t i = 0; i < n_leaves; i++)
-        if (g->leaves.key[i]->trainable) wrt[n++] = g->leaves.leaf[i];
+        if (g->leaves.key[i]->trainable && (!pattern || fig__path_matches(pattern, g->leaves.key[i]->path)))
+            wrt[n++] = g->leaves.leaf[i];
     fig_backward(g, loss, wrt, n, grads);
     for (size_t i = 0; i < n && !g->status; i++)
         if (grads[i]) bind_param_grad(g, grads[i], wrt[i]->param);
     fig__free(g->ctx, wrt);
     return g->status;
 }
+
+fig_status fig_backward_params(fig_graph *g, fig_tensor *loss) { return fig_backward_params_of(g, loss, NULL); }
 
 /* --- forward mode -----------------------------------------------------------------------------------------------*/
 

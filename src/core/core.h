@@ -58,6 +58,8 @@ struct fig_graph {
     bool *needs_grad;   /* by tensor id, inside fig_backward only */
 };
 
+/* `*` stands for any characters. */
+bool fig__path_matches(const char *pattern, const char *path);
 /* Unchecked access to the store for graphs. */
 fig_status fig__params_use(fig_params *p, const char *path, fig_init init, bool is_state, int ndim, const size_t *shape,
                            fig__param **out);

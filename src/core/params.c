@@ -57,12 +57,12 @@ void fig_params_free(fig_params *p) {
 
 /* --- groups -----------------------------------------------------------------------------------------------------*/
 
-static bool glob(const char *pattern, const char *s) {
+bool fig__path_matches(const char *pattern, const char *s) {
     for (; *pattern; pattern++, s++) {
         if (*pattern == '*') {
             for (; *s; s++)
-                if (glob(pattern + 1, s)) return true;
-            return glob(pattern + 1, s);
+                if (fig__path_matches(pattern + 1, s)) return true;
+            return fig__path_matches(pattern + 1, s);
         }
         if (*pattern != *s) return false;
     }
@@ -73,7 +73,7 @@ static bool glob(const char *pattern, const char *s) {
 static void apply_groups(fig_params *p, fig__param *param) {
     param->group = NULL;
     for (size_t i = 0; i < p->groups.n; i++)
-        if (glob(p->groups.data[i].pattern, param->path)) param->group = &p->groups.data[i];
+        if (fig__path_matches(p->groups.data[i].pattern, param->path)) param->group = &p->groups.data[i];
     param->trainable = !param->is_state && !p->options.inference && !(param->group && param->group->frozen);
 }
 

@@ -3,7 +3,7 @@
 #include "base/rng.h"
 #include "media/image/values.h"
 
-static const fig__way *const ways[] = {&fig__way_vae, &fig__way_flow};
+static const fig__way *const ways[] = {&fig__way_vae, &fig__way_flow, &fig__way_gan};
 
 void fig_draw_defaults(fig_draw_options *o) {
     *o = (fig_draw_options){

@@ -5,12 +5,12 @@
  *     x (transpose)   stride 1: patches of y times w turned by 180 degrees
  *                     else: y times w transposed gives every pixel's window, and windows are added where they overlap
  *
- * Where every channel has a group of its own (depthwise) there is nothing to multiply as matrices: each pixel is a
- * weighted sum of the pixels in its window, lane by lane.
+ * Groups of few outputs have a way of their own (narrow.c). Where every channel has a group of its own (depthwise)
+ * there is nothing to multiply as matrices: each pixel is a weighted sum of the pixels in its window, lane by lane.
  *
  * Patches are read where a tile of the product needs them, so no whole matrix of them exists. Windows exist for as many
  * pictures at a time as fit into WINDOW_BYTES. Each sum has one order, fixed by the sizes. */
-#include "kernels/kernels.h"
+#include "kernels/narrow.h"
 
 #define WINDOW_BYTES (4u << 20)
 #define FOLD_ROWS 4 /* rows of x that one tile adds up */
@@ -139,6 +139,10 @@ static void transpose_dense(fig_context *fig, const figk_conv *c) {
     fig__parallel(fig, taps(c) * c->groups, turn_tap, &job);
     t.weight = c->workspace;
     t.workspace = (char *)c->workspace + turned_bytes(c);
+    if (fig__conv_is_narrow(fig, false, &t)) {
+        fig__conv_narrow(fig, &t);
+        return;
+    }
     figk_gemm g = forward_product(&t, &p);
     figk_gemm_run(fig, &g);
 }
@@ -342,14 +346,25 @@ void figk_conv_run(fig_context *fig, figk_conv_what what, const figk_conv *c) {
         (is_dense(c) ? transpose_dense : transpose_strided)(fig, c);
         return;
     }
+    if (fig__conv_is_narrow(fig, what == FIGK_CONV_WEIGHTS, c)) {
+        (what == FIGK_CONV_WEIGHTS ? fig__conv_narrow_weights : fig__conv_narrow)(fig, c);
+        return;
+    }
     figk_gemm g = product_of(what, c, &t, &p);
     figk_gemm_run(fig, &g);
+}
+
+/* What the product is made of: the convolution as it is, or seen from the other side. */
+static bool goes_narrow(const fig_context *fig, figk_conv_what what, const figk_conv *c, figk_conv *t) {
+    *t = what == FIGK_CONV_TRANSPOSE ? turned(c) : *c;
+    return (what != FIGK_CONV_TRANSPOSE || is_dense(c)) && fig__conv_is_narrow(fig, what == FIGK_CONV_WEIGHTS, t);
 }
 
 size_t figk_conv_scratch(const fig_context *fig, figk_conv_what what, const figk_conv *c) {
     figk_conv t;
     figk_patches p;
     if (is_depthwise(c)) return 2 * taps(c) * sizeof(void *);
+    if (goes_narrow(fig, what, c, &t)) return fig__conv_narrow_scratch(fig, what == FIGK_CONV_WEIGHTS, &t);
     figk_gemm g = product_of(what, c, &t, &p);
     return FIG_MAX(figk_gemm_scratch(fig, &g), c->c * fig_dtype_size(real_of(c)));
 }
@@ -359,6 +374,9 @@ size_t figk_conv_workspace(const fig_context *fig, figk_conv_what what, const fi
     figk_conv t;
     figk_patches p;
     if (is_depthwise(c)) return what == FIGK_CONV_WEIGHTS ? c->n * taps(c) * c->c * fig_dtype_size(real_of(c)) : 0;
+    if (goes_narrow(fig, what, c, &t))
+        return fig__conv_narrow_workspace(fig, what == FIGK_CONV_WEIGHTS, &t) +
+               (what == FIGK_CONV_TRANSPOSE ? turned_bytes(c) : 0);
     figk_gemm g = product_of(what, c, &t, &p);
     size_t own = 0;
     if (what == FIGK_CONV_TRANSPOSE)

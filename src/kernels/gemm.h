@@ -59,6 +59,19 @@ typedef struct figk_gemm_decode {
     size_t y_stride;
 } figk_gemm_decode;
 
+/* acc[rows][16] = or += A B for one vector of columns, where a row of A is n_blocks pieces of k numbers, each at its
+ * offset from the row's place: a window over pixels (narrow.c). rows are a multiple of 16, k of k_step. B as packed,
+ * the blocks one behind the other. */
+typedef struct figk_gemm_window {
+    size_t rows, n_blocks, k;
+    const size_t *offset; /* elements */
+    const void *a;
+    size_t a_stride; /* elements */
+    const void *b;
+    void *acc;
+    bool more;
+} figk_gemm_window;
+
 struct figk_gemm_leaf {
     fig_dtype real; /* of acc, bias and decoding */
     fig_dtype elem; /* of packed operands */
@@ -71,6 +84,8 @@ struct figk_gemm_leaf {
     void (*panel)(const figk_gemm_panel *p);
     void (*store)(const figk_gemm_store *p);
     void (*decode)(const figk_gemm_decode *p); /* NULL where elem is not real */
+    void (*window)(const figk_gemm_window *p); /* or NULL */
+    const figk_gemm_leaf *narrow;              /* whose window to take instead, with its packing; or NULL */
     double (*peak)(size_t n);                  /* multiplies in registers for n rounds; the number of operations done */
 };
 

@@ -1,4 +1,5 @@
 /* models/families.c: what there is to train: each family's settings, and its network recorded once. */
+#include "models/gan.h"
 #include "models/vae.h"
 
 const char *fig_family_name(const fig_family *f) { return f->name; }
@@ -47,3 +48,13 @@ const fig_family fig_family_flow = {.name = "flow",
                                     .medium = "pictures",
                                     .settings = {"image_size", "n_channels", "n_classes", "text_length"},
                                     .record = record_flow};
+
+static void record_gan(fig_model *m, fig_graph *g) {
+    fig_tensor *z = fig_input(g, "z", FIG_F32, 2, (size_t[]){1, setting(m, "n_latent")}),
+               *label = fig__gan_label(m, g, 1);
+    fig__gan_judge(m, g, fig__gan_generate(m, g, z, label), label);
+}
+const fig_family fig_family_gan = {.name = "gan",
+                                   .medium = "pictures",
+                                   .settings = {"image_size", "n_channels", "n_classes", "n_latent"},
+                                   .record = record_gan};

@@ -106,6 +106,10 @@ static fig_tensor *laid_out(fig_graph *g, fig_tensor *t, bool against_one) {
     return fits ? t : fig_contiguous(g, t);
 }
 
+size_t fig__matmul_depth(const fig_node *n) {
+    return fig_dim(n->in[0], ((const matmul_attr *)n->attr)->trans_a ? -2 : -1);
+}
+
 fig_tensor *fig__matmul_as(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b, fig_dtype dtype) {
     if (!a || !b) return NULL;
     matmul_attr attr = {trans_a, trans_b, dtype};

@@ -135,14 +135,13 @@ static fig__json *state_json(const fig_trainer *t) {
                 {"iter", p->iter},
                 {"max_iters", t->o.max_iters},
                 {"num_tokens", (int64_t)p->n_tokens},
-                {"skipped", (int64_t)p->n_skipped},
                 {"best_iter", p->best_iter},
                 {"evals_without_best", p->evals_without_best},
                 {"log_bytes", (int64_t)p->log_bytes}};
     const struct {
         const char *key;
         double value;
-    } reals[] = {{"loss", p->loss}, {"best_val_loss", p->best_val_loss}, {"seconds", p->seconds}};
+    } reals[] = {{"loss", p->loss[0]}, {"best_val_loss", p->best_val_loss}, {"seconds", p->seconds}};
     for (size_t i = 0; i < FIG_COUNT(ints); i++) fig__json_put(j, ints[i].key, fig__json_new_int(ints[i].value));
     for (size_t i = 0; i < FIG_COUNT(reals); i++) fig__json_put(j, reals[i].key, fig__json_new_real(reals[i].value));
     fig__json_put(j, "settings", settings_of(t));
@@ -160,6 +159,26 @@ static double get_bits(const fig__json *j, const char *key) {
     double v;
     memcpy(&v, &bits, sizeof v);
     return v;
+}
+
+/* Of the first phase under the plain name, of the others with theirs behind it. */
+static const char *phase_key(const fig_trainer *t, int phase, const char *what, char key[64]) {
+    snprintf(key, 64, phase ? "%s_%s" : "%s", what, t->phases[phase].name);
+    return key;
+}
+static void put_phases(const fig_trainer *t, fig__json *j) {
+    char key[64];
+    for (int i = 0; i < t->n_phases; i++) {
+        put_bits(j, phase_key(t, i, "loss_bits", key), t->p.loss[i]);
+        fig__json_put(j, phase_key(t, i, "skipped", key), fig__json_new_int((int64_t)t->p.n_skipped[i]));
+    }
+}
+static void read_phases(fig_trainer *t, const fig__json *j) {
+    char key[64];
+    for (int i = 0; i < t->n_phases; i++) {
+        t->p.loss[i] = get_bits(j, phase_key(t, i, "loss_bits", key));
+        t->p.n_skipped[i] = (uint64_t)fig__json_int(fig__json_get(j, phase_key(t, i, "skipped", key)), 0);
+    }
 }
 
 static fig__json *scores_json(const fig_scores *s) {
@@ -186,13 +205,12 @@ static fig_status read_state(fig_trainer *t, const char *path) {
     if (!status)
         t->p = (fig__progress){.iter = fig__json_int(fig__json_get(j, "iter"), 0),
                                .n_tokens = (uint64_t)fig__json_int(fig__json_get(j, "num_tokens"), 0),
-                               .n_skipped = (uint64_t)fig__json_int(fig__json_get(j, "skipped"), 0),
                                .best_iter = fig__json_int(fig__json_get(j, "best_iter"), -1),
                                .evals_without_best = fig__json_int(fig__json_get(j, "evals_without_best"), 0),
                                .log_bytes = (uint64_t)fig__json_int(fig__json_get(j, "log_bytes"), 0),
                                .best_val_loss = get_bits(j, "best_val_loss_bits"),
-                               .loss = get_bits(j, "loss_bits"),
                                .seconds = fig__json_real(fig__json_get(j, "seconds"), 0)};
+    if (!status) read_phases(t, j);
     if (!status) read_scores(fig__json_get(j, "scores"), &t->p.scores);
     fig__json_free(j);
     return status;
@@ -202,7 +220,7 @@ static fig_status write_state(fig_trainer *t, const char *path) {
     fig__json *j = state_json(t);
     if (!j) return FIG_ERR_NOMEM;
     put_bits(j, "best_val_loss_bits", t->p.best_val_loss);
-    put_bits(j, "loss_bits", t->p.loss);
+    put_phases(t, j);
     fig__json_put(j, "scores", scores_json(&t->p.scores));
     fig_status status = fig__json_save(t->ctx, path, j, 2);
     fig__json_free(j);

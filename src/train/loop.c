@@ -60,7 +60,7 @@ fig_status fig__phase_gradient(fig_trainer *t, int phase, double *loss, double *
         FIG_TRY(micro_batch(t, phase, i, loss));
         tree_add(t, i + 1 == t->o.grad_accum);
     }
-    *norm = sqrt(fig__grad_sumsq(t->opt));
+    *norm = sqrt(fig__grad_sumsq(t->opt, t->phases[phase].part));
     return FIG_OK;
 }
 
@@ -83,23 +83,31 @@ static fig_status give_up(fig_trainer *t, int phase) {
                     MAX_SKIPPED, (long long)t->p.iter, where);
 }
 
-/* A gradient that is not finite changes nothing but the count. */
+/* Of one phase. A gradient that is not finite changes nothing but the count. */
 static fig_status update(fig_trainer *t, int phase, double norm, int *skipped_in_a_row) {
     if (!isfinite(norm)) {
-        t->p.n_skipped++;
+        t->p.n_skipped[phase]++;
         return ++*skipped_in_a_row < MAX_SKIPPED ? FIG_OK : give_up(t, phase);
     }
     *skipped_in_a_row = 0;
     double clip = t->o.grad_clip > 0 && norm > t->o.grad_clip ? t->o.grad_clip / norm : 1;
-    fig__optimizer_step(t->opt, t->p.iter + 1 - (int64_t)t->p.n_skipped, share_at(t), clip);
+    fig__optimizer_step(t->opt, t->phases[phase].part, t->p.iter + 1 - (int64_t)t->p.n_skipped[phase], share_at(t),
+                        clip);
     return FIG_OK;
 }
 
-static fig_status step(fig_trainer *t, double *norm, int *skipped_in_a_row) {
+typedef struct stride { /* from one logged step to the next */
+    double norm[FIG__MAX_PHASES];
+    int skipped[FIG__MAX_PHASES]; /* in a row */
+    double since;
+    int64_t logged_at;
+} stride;
+
+static fig_status step(fig_trainer *t, stride *s) {
     FIG_TRY(t->task->read(t));
     for (int phase = 0; phase < t->n_phases; phase++) {
-        FIG_TRY(fig__phase_gradient(t, phase, &t->p.loss, norm));
-        FIG_TRY(update(t, phase, *norm, skipped_in_a_row));
+        FIG_TRY(fig__phase_gradient(t, phase, &t->p.loss[phase], &s->norm[phase]));
+        FIG_TRY(update(t, phase, s->norm[phase], &s->skipped[phase]));
     }
     return FIG_OK;
 }
@@ -133,20 +141,35 @@ static fig_status log_end(fig_trainer *t) {
     return FIG_OK;
 }
 
-static fig_status log_step(fig_trainer *t, double loss, double norm, double seconds, int64_t steps) {
-    double steps_per_sec = (double)steps / fmax(seconds, 1e-9), rate = steps_per_sec * t->task->tokens(t);
+/* What the phases say of a step, as "loss" and "loss_NAME". */
+static void add_numbers(const fig_trainer *t, const char *what, const double *of_phase, fig_scores *to) {
+    char key[sizeof to->data->name];
+    for (int i = 0; i < t->n_phases; i++) {
+        snprintf(key, sizeof key, i ? "%s_%s" : "%s", what, t->phases[i].name);
+        fig__add_score(to, key, of_phase[i]);
+    }
+}
+
+void fig__note(fig_trainer *t, const char *text) { emit(t, (fig_train_event){.kind = FIG_TRAIN_NOTE, .text = text}); }
+
+static fig_status log_step(fig_trainer *t, const stride *s, double now) {
+    double seconds = now - s->since, steps = (double)(t->p.iter - s->logged_at);
+    double steps_per_sec = steps / fmax(seconds, 1e-9), rate = steps_per_sec * t->task->tokens(t);
     double mfu = t->peak_flops > 0 ? steps_per_sec * t->task->flops(t) / t->peak_flops : NAN,
            lr = t->o.learning_rate * share_at(t);
     fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
-    log_number(t, "loss", loss);
-    log_number(t, "grad_norm", norm);
+    fig_scores numbers = {0};
+    add_numbers(t, "loss", t->p.loss, &numbers);
+    add_numbers(t, "grad_norm", s->norm, &numbers);
+    for (size_t i = 0; i < numbers.n; i++) log_number(t, numbers.data[i].name, numbers.data[i].value);
     log_number(t, "learning_rate", lr);
     log_number(t, "tok_per_sec", rate);
     log_number(t, "mfu", mfu);
     FIG_TRY(log_end(t));
     emit(t, (fig_train_event){.kind = FIG_TRAIN_STEP,
-                              .loss = loss,
-                              .grad_norm = norm,
+                              .loss = t->p.loss[0],
+                              .grad_norm = s->norm[0],
+                              .numbers = numbers,
                               .learning_rate = lr,
                               .tok_per_sec = rate,
                               .mfu = mfu});
@@ -224,7 +247,7 @@ static fig_status evaluate(fig_trainer *t) {
         t->p.best_val_loss = s->data[0].value;
         t->p.best_iter = t->p.iter;
     }
-    emit(t, (fig_train_event){.kind = FIG_TRAIN_EVAL, .loss = t->p.loss});
+    emit(t, (fig_train_event){.kind = FIG_TRAIN_EVAL, .loss = t->p.loss[0]});
     if (best) FIG_TRY(with_ema(t, save_model, NULL));
     return sample(t);
 }
@@ -257,9 +280,7 @@ static bool out_of_patience(const fig_trainer *t) {
 }
 
 static fig_status run_steps(fig_trainer *t, bool *early) {
-    int skipped = 0;
-    double norm = 0, since = fig__now();
-    int64_t logged_at = t->p.iter;
+    stride s = {.since = fig__now(), .logged_at = t->p.iter};
     while (t->p.iter < t->o.max_iters) {
         if (fig_cancelled(t->ctx)) {
             FIG_TRY(checkpoint(t));
@@ -267,21 +288,21 @@ static fig_status run_steps(fig_trainer *t, bool *early) {
                             (long long)t->p.iter);
         }
         double start = fig__now();
-        FIG_TRY(step(t, &norm, &skipped));
+        FIG_TRY(step(t, &s));
         t->p.iter++;
         t->p.seconds += fig__now() - start;
         bool last = t->p.iter >= t->o.max_iters;
         if (due(t->o.log_interval, t->p.iter) || last) {
-            FIG_TRY(log_step(t, t->p.loss, norm, fig__now() - since, t->p.iter - logged_at));
-            since = fig__now();
-            logged_at = t->p.iter;
+            FIG_TRY(log_step(t, &s, fig__now()));
+            s.since = fig__now();
+            s.logged_at = t->p.iter;
         }
         if (due(t->o.eval_interval, t->p.iter) || last) FIG_TRY(evaluate(t));
         *early = out_of_patience(t);
         if (due(t->o.checkpoint_interval, t->p.iter) || last || *early) FIG_TRY(checkpoint(t));
         if (due(t->o.eval_interval, t->p.iter) || due(t->o.checkpoint_interval, t->p.iter)) {
-            since = fig__now();
-            logged_at = t->p.iter;
+            s.since = fig__now();
+            s.logged_at = t->p.iter;
         }
         if (*early) return FIG_OK;
     }
@@ -311,11 +332,11 @@ fig_status fig_trainer_run(fig_trainer *t, fig_train_fn *on_event, void *user, f
         if (!status) status = run_steps(t, &early);
     }
     report->iters = t->p.iter;
-    report->loss = t->p.loss;
+    report->loss = t->p.loss[0];
     report->scores = t->p.scores;
     report->best_val_loss = t->p.best_val_loss;
     report->best_iter = t->p.best_iter;
-    report->n_skipped = t->p.n_skipped;
+    for (int i = 0; i < t->n_phases; i++) report->n_skipped += t->p.n_skipped[i];
     report->stopped_early = early;
     report->cancelled = status == FIG_ERR_CANCELLED;
     report->params_hash = fig_params_hash(t->params);

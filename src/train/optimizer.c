@@ -10,6 +10,15 @@ typedef struct tile { /* of one parameter */
     size_t first, n;
 } tile;
 
+/* What one update moves: the parameters whose path matches. The first part is all of them. */
+struct part {
+    const char *pattern; /* NULL: all */
+    struct {
+        tile *data;
+        size_t n, cap;
+    } tiles;
+};
+
 struct fig__optimizer {
     fig_context *ctx;
     fig_params *params;
@@ -17,17 +26,16 @@ struct fig__optimizer {
     fig_param_info *info; /* trainable ones only */
     size_t n_info;
     int *kind; /* fig_optimizer_kind of each */
-    struct {
-        tile *data;
-        size_t n, cap;
-    } tiles;
+    struct part parts[1 + FIG__MAX_PHASES];
+    int n_parts;
     float *grads, *first, *second, *ema; /* second: AdamW only */
     size_t n_flat;
-    double *partial; /* of each fixed piece of the flat gradient */
+    double *partial; /* of each fixed piece of a gradient */
     float *work;     /* Muon: four matrices of the largest size */
     void *gemm_workspace;
     size_t largest;
-    /* of the current step */
+    /* of the current update */
+    const struct part *part;
     double lr_share, grad_scale, ema_decay;
     int64_t t;
 };
@@ -158,22 +166,26 @@ static void sgd_tile(fig__optimizer *opt, const tile *t) {
 static void update_tile(void *arg, size_t i, int thread) {
     (void)thread;
     fig__optimizer *opt = arg;
-    const tile *t = &opt->tiles.data[i];
-    if (opt->kind[t->p - opt->info] == FIG_SGD)
-        sgd_tile(opt, t);
-    else
-        adamw_tile(opt, t);
+    const tile *t = &opt->part->tiles.data[i];
+    int kind = opt->kind[t->p - opt->info];
+    if (kind == FIG_SGD) sgd_tile(opt, t);
+    if (kind == FIG_ADAMW) adamw_tile(opt, t);
 }
 
-void fig__optimizer_step(fig__optimizer *opt, int64_t t, double lr_share, double grad_scale) {
+static bool has(const struct part *part, const fig_param_info *p) {
+    return !part->pattern || fig__path_matches(part->pattern, p->path);
+}
+
+void fig__optimizer_step(fig__optimizer *opt, int part, int64_t t, double lr_share, double grad_scale) {
+    opt->part = &opt->parts[part];
     opt->t = t;
     opt->lr_share = lr_share;
     opt->grad_scale = grad_scale;
     /* An average over few steps at first: the weights that training began with must not linger in it. */
     opt->ema_decay = fmin(opt->o.ema_decay, (double)(1 + t) / (double)(10 + t));
-    fig__parallel(opt->ctx, opt->tiles.n, update_tile, opt);
+    fig__parallel(opt->ctx, opt->part->tiles.n, update_tile, opt);
     for (size_t i = 0; i < opt->n_info; i++)
-        if (opt->kind[i] == FIG_MUON) muon_update(opt, &opt->info[i]);
+        if (opt->kind[i] == FIG_MUON && has(opt->part, &opt->info[i])) muon_update(opt, &opt->info[i]);
 }
 
 /* --- the gradient's norm ----------------------------------------------------------------------------------------*/
@@ -183,10 +195,18 @@ static void sumsq_tile(void *arg, size_t i, int thread) {
     fig__optimizer *opt = arg;
     opt->partial[i] = figk(opt->ctx)->sumsq(FIG_MIN(TILE, opt->n_flat - i * TILE), opt->grads + i * TILE, FIG_F32);
 }
-double fig__grad_sumsq(fig__optimizer *opt) {
-    size_t n = fig__ceil_div(opt->n_flat, TILE);
+static void sumsq_part_tile(void *arg, size_t i, int thread) {
+    (void)thread;
+    fig__optimizer *opt = arg;
+    const tile *t = &opt->part->tiles.data[i];
+    opt->partial[i] = figk(opt->ctx)->sumsq(t->n, opt->grads + t->p->flat_offset + t->first, FIG_F32);
+}
+double fig__grad_sumsq(fig__optimizer *opt, int part) {
+    bool all = !opt->parts[part].pattern;
+    opt->part = &opt->parts[part];
+    size_t n = all ? fig__ceil_div(opt->n_flat, TILE) : opt->part->tiles.n;
     double sum = 0;
-    fig__parallel(opt->ctx, n, sumsq_tile, opt);
+    fig__parallel(opt->ctx, n, all ? sumsq_tile : sumsq_part_tile, opt);
     for (size_t i = 0; i < n; i++) sum += opt->partial[i];
     return sum;
 }
@@ -246,7 +266,7 @@ size_t fig__optimizer_bytes(fig_context *ctx, const fig_params *params, const fi
     return blocks * n * sizeof(float) + work;
 }
 
-static fig_status make_tiles(fig__optimizer *opt) {
+static fig_status find_trainable(fig__optimizer *opt) {
     size_t n = fig_params_count(opt->params);
     opt->info = FIG_NEW_N(opt->ctx, fig_param_info, n + 1);
     opt->kind = FIG_NEW_N(opt->ctx, int, n + 1);
@@ -257,10 +277,19 @@ static fig_status make_tiles(fig__optimizer *opt) {
         opt->kind[opt->n_info] = kind_of(&p, &opt->o);
         opt->info[opt->n_info++] = p;
     }
+    return FIG_OK;
+}
+
+fig_status fig__optimizer_part(fig__optimizer *opt, const char *pattern, int *out) {
+    struct part *part = &opt->parts[opt->n_parts];
+    *out = 0;
+    if (!pattern && opt->n_parts) return FIG_OK;
+    *out = opt->n_parts++;
+    part->pattern = pattern;
     for (size_t i = 0; i < opt->n_info; i++)
-        for (size_t at = 0; opt->kind[i] != FIG_MUON && at < opt->info[i].numel; at += TILE) {
+        for (size_t at = 0; has(part, &opt->info[i]) && at < opt->info[i].numel; at += TILE) {
             tile t = {&opt->info[i], at, FIG_MIN(TILE, opt->info[i].numel - at)};
-            FIG_TRY(FIG_PUSH(opt->ctx, &opt->tiles, t));
+            FIG_TRY(FIG_PUSH(opt->ctx, &part->tiles, t));
         }
     return FIG_OK;
 }
@@ -271,7 +300,7 @@ static fig_status make_blocks(fig__optimizer *opt) {
     bool adam = any_kind(opt->params, &opt->o, FIG_ADAMW, &unused),
          muon = any_kind(opt->params, &opt->o, FIG_MUON, &opt->largest);
     size_t work = muon ? muon_workspace(ctx, opt->params, &opt->o, &scratch) : 0;
-    opt->partial = FIG_NEW_N(ctx, double, fig__ceil_div(n, TILE) + 1);
+    opt->partial = FIG_NEW_N(ctx, double, fig__ceil_div(n, TILE) + opt->n_info + 1);
     opt->first = FIG_NEW_N(ctx, float, n + 1);
     opt->second = adam ? FIG_NEW_N(ctx, float, n + 1) : NULL;
     opt->ema = opt->o.ema_decay > 0 ? FIG_NEW_N(ctx, float, n + 1) : NULL;
@@ -291,7 +320,9 @@ fig_status fig__optimizer_new(fig_context *ctx, fig_params *params, const fig_tr
     if (!opt) return FIG_ERR_NOMEM;
     *opt = (fig__optimizer){.ctx = ctx, .params = params, .o = *o};
     opt->grads = fig_params_grads(params, &opt->n_flat);
-    fig_status status = make_tiles(opt);
+    int all;
+    fig_status status = find_trainable(opt);
+    if (!status) status = fig__optimizer_part(opt, NULL, &all);
     if (!status) status = make_blocks(opt);
     if (status) {
         fig__optimizer_free(opt);
@@ -304,8 +335,9 @@ fig_status fig__optimizer_new(fig_context *ctx, fig_params *params, const fig_tr
 void fig__optimizer_free(fig__optimizer *opt) {
     if (!opt) return;
     fig_context *ctx = opt->ctx;
-    void *all[] = {opt->info, opt->kind,    opt->tiles.data, opt->first,         opt->second,
-                   opt->ema,  opt->partial, opt->work,       opt->gemm_workspace};
+    void *all[] = {opt->info, opt->kind,    opt->first, opt->second,
+                   opt->ema,  opt->partial, opt->work,  opt->gemm_workspace};
+    for (int i = 0; i < opt->n_parts; i++) fig__free(ctx, opt->parts[i].tiles.data);
     for (size_t i = 0; i < FIG_COUNT(all); i++) fig__free(ctx, all[i]);
     fig__free(ctx, opt);
 }

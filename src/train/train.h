@@ -18,16 +18,20 @@
 /* Learning rate of a step, as a share of the peak rate: warm-up, then the schedule down to min_share. */
 double fig__schedule(const fig_train_options *o, int64_t iter, double min_share);
 
+#define FIG__MAX_PHASES 4
+
 /* --- optimizer --------------------------------------------------------------------------------------------------*/
 typedef struct fig__optimizer fig__optimizer;
 fig_status fig__optimizer_new(fig_context *ctx, fig_params *params, const fig_train_options *o, fig__optimizer **out);
 void fig__optimizer_free(fig__optimizer *opt);
 size_t fig__optimizer_bytes(fig_context *ctx, const fig_params *params,
                             const fig_train_options *o); /* before params have memory */
-/* Sum of squares of all gradients; not finite if any is not. */
-double fig__grad_sumsq(fig__optimizer *opt);
-/* One update. t counts from 1; lr_share is the schedule's; grad_scale clips. */
-void fig__optimizer_step(fig__optimizer *opt, int64_t t, double lr_share, double grad_scale);
+/* A part is what one update moves: the parameters whose path matches a pattern (borrowed). Part 0, NULL's, is all. */
+fig_status fig__optimizer_part(fig__optimizer *opt, const char *pattern, int *part);
+/* Sum of squares of a part's gradients; not finite if any is not. */
+double fig__grad_sumsq(fig__optimizer *opt, int part);
+/* One update of a part. t counts its updates from 1; lr_share is the schedule's; grad_scale clips. */
+void fig__optimizer_step(fig__optimizer *opt, int part, int64_t t, double lr_share, double grad_scale);
 /* Exchanges masters and their moving average, compute copies included; no-op without EMA. */
 void fig__optimizer_swap_ema(fig__optimizer *opt);
 /* Flat fp32 blocks to keep in checkpoints, laid out like the store's gradients. */
@@ -40,15 +44,17 @@ size_t fig__optimizer_state(fig__optimizer *opt, fig__flat *out, size_t max);
 /* --- tasks ------------------------------------------------------------------------------------------------------
  * What the loop does not know: what a batch is, which losses are descended, how a model is judged, what it shows of
  * itself. An architecture names its task (fig/model.h). A step goes through the task's phases in order: for each, the
- * gradient of the phase's loss is summed over the micro-batches, and the parameters are updated. An update still moves
- * every parameter, and the log has one loss: enough for one phase, all there is today. */
+ * gradient of the phase's loss is summed over the micro-batches, clipped by its own norm, and the phase's parameters
+ * are updated; if it is not finite that phase alone is skipped. The log has loss and grad_norm of the first phase, and
+ * loss_NAME and grad_norm_NAME of the others. */
 typedef struct fig__phase {
+    const char *name;    /* at most 13 characters; NULL where there is only one */
+    const char *pattern; /* of the parameters that it trains, for fig_backward_params_of too; NULL: all */
+    int part;            /* of the optimizer, from fig__trainer_ready on */
     fig_graph *g;
     fig_plan *plan;
     fig_tensor *loss; /* one number, already divided by what the whole batch holds */
 } fig__phase;
-
-#define FIG__MAX_PHASES 4
 
 typedef struct fig__task {
     const char *name;
@@ -70,14 +76,16 @@ typedef struct fig__task {
     const char *(*data_id)(const fig_trainer *t); /* a hash of what is learnt from: a run goes on with the same only */
     void (*free)(fig_trainer *t);
 } fig__task;
+/* A FIG_TRAIN_NOTE: something that whoever trains should know. */
+void fig__note(fig_trainer *t, const char *text);
 void fig__add_score(fig_scores *scores, const char *name, double value);
 const fig__task *fig__task_find(const char *name); /* NULL: there is none */
 
 /* --- the trainer ------------------------------------------------------------------------------------------------*/
 typedef struct fig__progress { /* what a checkpoint restores beside the numbers */
     int64_t iter;              /* steps done */
-    uint64_t n_tokens, n_skipped;
-    double best_val_loss, loss, seconds;
+    uint64_t n_tokens, n_skipped[FIG__MAX_PHASES];
+    double best_val_loss, loss[FIG__MAX_PHASES], seconds;
     fig_scores scores; /* of the last evaluation */
     int64_t best_iter, evals_without_best;
     uint64_t log_bytes;

@@ -84,6 +84,8 @@ static fig_status take_memory(fig_trainer *t) {
     FIG_TRY(fig_model_init(t->model));
     for (int i = 0; i < t->n_phases; i++) FIG_TRY(fig_plan_alloc(t->phases[i].plan));
     FIG_TRY(fig__optimizer_new(t->ctx, t->params, &t->o, &t->opt));
+    for (int i = 0; i < t->n_phases; i++)
+        FIG_TRY(fig__optimizer_part(t->opt, t->phases[i].pattern, &t->phases[i].part));
     fig_params_grads(t->params, &n_flat);
     t->n_levels = tree_levels(t->o.grad_accum);
     t->levels = FIG_NEW_N(t->ctx, float *, (size_t)t->n_levels + 1);

@@ -217,8 +217,8 @@ static fig_status train(golden *g) {
         EXPECT_NEAR(loss, losses[step], TOLERANCE * losses[step]);
         if (step == 0) compare_logits(g);
         if (step == 0) compare_params(g, true, compare_grad);
-        double norm = sqrt(fig__grad_sumsq(opt));
-        fig__optimizer_step(opt, (int64_t)step + 1, 1, norm > 1 ? 1 / norm : 1);
+        double norm = sqrt(fig__grad_sumsq(opt, 0));
+        fig__optimizer_step(opt, 0, (int64_t)step + 1, 1, norm > 1 ? 1 / norm : 1);
     }
     fig__optimizer_free(opt);
     compare_params(g, false, compare_norm);

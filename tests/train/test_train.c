@@ -114,8 +114,8 @@ TEST(adamw_and_its_average_as_in_the_paper) {
                 double keep = fmin(0.8, (1.0 + t) / (10.0 + t)); /* fewer steps at first than decay says */
                 ema[k][i] = keep * ema[k][i] + (1 - keep) * w[k][i];
             }
-        EXPECT_NEAR(fig__grad_sumsq(opt), sumsq, 1e-5);
-        fig__optimizer_step(opt, t, share, clip);
+        EXPECT_NEAR(fig__grad_sumsq(opt, 0), sumsq, 1e-5);
+        fig__optimizer_step(opt, 0, t, share, clip);
     }
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 0; i < 33; i++) EXPECT_NEAR(((float *)fig_params_at(p, k).data)[i], w[k][i], 1e-6);
@@ -177,7 +177,7 @@ TEST(muon_takes_orthogonal_steps) {
             for (size_t i = 0; i < 33; i++)
                 w[k][i] -= lr * (shape * (k ? x[i % 3][i / 3] : x[i / 11][i % 11]) + decay * w[k][i]);
         }
-        fig__optimizer_step(opt, t, 1, 0.5);
+        fig__optimizer_step(opt, 0, t, 1, 0.5);
     }
     for (size_t i = 0; i < 66; i++)
         EXPECT_NEAR(((float *)fig_params_at(p, i / 33 * 2).data)[i % 33], w[i / 33][i % 33], 1e-5);
@@ -421,7 +421,7 @@ TEST(resident_memory_is_as_planned) {
     EXPECT_OK(s.ctx, fig__trainer_ready(s.trainer));
     EXPECT_OK(s.ctx, s.trainer->task->read(s.trainer));
     EXPECT_OK(s.ctx, fig__phase_gradient(s.trainer, 0, &loss, &norm));
-    fig__optimizer_step(s.trainer->opt, 1, 1, 1);
+    fig__optimizer_step(s.trainer->opt, 0, 1, 1, 1);
     double took = (double)(resident() - before), said = (double)plan.total_bytes;
     if (!EXPECT(fabs(took - said) <= 0.1 * said + 64e6))
         fprintf(stderr, "    said %.0f MB, took %.0f MB\n", said / 1e6, took / 1e6);

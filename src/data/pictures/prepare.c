@@ -76,6 +76,7 @@ static fig_status take_fingerprint(prepare *p) {
     fig__sha256 *sha = fig__sha256_new(p->ctx);
     fig_status status = sha ? FIG_OK : FIG_ERR_NOMEM;
     if (sha) fig__sha256_add(sha, settings, sizeof settings);
+    if (sha && o->stack) fig__sha256_add(sha, "stack", 5);
     for (size_t i = 0; i < o->n_paths && !status; i++) status = add_path(p->ctx, o->paths[i], sha);
     if (sha) fig__sha256_hex(sha, p->manifest.fingerprint);
     fig__sha256_free(sha);
@@ -349,9 +350,23 @@ static fig_status read_path(prepare *p, const char *path) {
     return status;
 }
 
+/* From the same pictures prepared as they are, in a folder that is then removed. */
+static fig_status build_stacked(prepare *p) {
+    fig_pictures_options flat = *p->options;
+    char *dir = fig__path_join(p->ctx, p->tmp_dir, "flat");
+    flat.stack = false, flat.channels = 1, flat.out_dir = dir;
+    fig_status status = dir ? fig_pictures_prepare(p->ctx, &flat, NULL) : FIG_ERR_NOMEM;
+    if (!status) status = fig__pictures_stack(p->ctx, dir, p->tmp_dir, &p->manifest.info);
+    if (!status) status = fig__dir_remove(p->ctx, dir);
+    fig__free(p->ctx, dir);
+    if (!status) status = fig__pictures_manifest_save(p->ctx, p->tmp_dir, &p->manifest);
+    return status ? status : fig__dir_publish(p->ctx, p->tmp_dir, p->options->out_dir);
+}
+
 static fig_status build(prepare *p) {
     const fig_pictures_options *o = p->options;
     FIG_TRY(fig__partial_dir(p->ctx, o->out_dir, &p->tmp_dir));
+    if (o->stack) return build_stacked(p);
     FIG_TRY(make_workers(p));
     FIG_TRY(open_writers(p));
     for (size_t i = 0; i < o->n_paths; i++) FIG_TRY(read_path(p, o->paths[i]));
@@ -399,6 +414,8 @@ static fig_status check_options(fig_context *ctx, const fig_pictures_options *o)
               (long long)o->size);
     FIG_CHECK(ctx, o->channels >= 0 && o->channels <= 4 && o->channels != 2, FIG_ERR_ARG,
               "%lld channels; 1 (grey), 3 (RGB) and 4 (RGBA) are possible", (long long)o->channels);
+    FIG_CHECK(ctx, !o->stack || !o->channels || o->channels == 3, FIG_ERR_ARG,
+              "stacked pictures have 3 channels, not %lld", (long long)o->channels);
     FIG_CHECK(ctx, o->val_fraction >= 0 && o->val_fraction < 1, FIG_ERR_ARG,
               "val_fraction is %g; it should be 0 or more and less than 1", o->val_fraction);
     return FIG_OK;

@@ -28,6 +28,7 @@ static const figk_gemm_leaf leaf = {.real = FIG_F32,
                                     .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
                                     .panel = panel,
                                     .store = figk_gemm_store_f32__avx512,
+                                    .narrow = &figk_gemm_leaf_bf16__avx512bf16,
                                     .peak = peak};
 
 static const figk_gemm_leaf *gemm_leaf(bool bf16) { return bf16 ? &leaf : figk_gemm_leaf_f32__avx512(false); }

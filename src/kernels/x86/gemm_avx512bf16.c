@@ -69,6 +69,11 @@ V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, s
 
 #include "kernels/x86/gemm_rows.h"
 
+#define WINDOW_ELEM uint16_t
+#define WINDOW_LOAD(a) v_iset1(pair_at(a))
+#define WINDOW_MULTIPLY multiply_pairs
+#include "kernels/x86/gemm_window.h"
+
 /* --- the level ---------------------------------------------------------------------------------------------*/
 
 static double peak(size_t n) {
@@ -84,20 +89,23 @@ static double peak(size_t n) {
     return 4.0 * VL * MR * 2 * (double)n;
 }
 
-static const figk_gemm_leaf leaf = {.real = FIG_F32,
-                                    .elem = FIG_BF16,
-                                    .k_step = 2,
-                                    .nr = NR,
-                                    .m_step = 16,
-                                    .mc = 224,
-                                    .nc = 512,
-                                    .kc = 512,
-                                    .pack_a = figk_gemm_pack_a_bf16__avx512bf16,
-                                    .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
-                                    .panel = panel,
-                                    .store = figk_gemm_store_f32__avx512,
-                                    .peak = peak};
+const figk_gemm_leaf figk_gemm_leaf_bf16__avx512bf16 = {.real = FIG_F32,
+                                                        .elem = FIG_BF16,
+                                                        .k_step = 2,
+                                                        .nr = NR,
+                                                        .m_step = 16,
+                                                        .mc = 224,
+                                                        .nc = 512,
+                                                        .kc = 512,
+                                                        .pack_a = figk_gemm_pack_a_bf16__avx512bf16,
+                                                        .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
+                                                        .panel = panel,
+                                                        .store = figk_gemm_store_f32__avx512,
+                                                        .window = window,
+                                                        .peak = peak};
 
-static const figk_gemm_leaf *gemm_leaf(bool bf16) { return bf16 ? &leaf : figk_gemm_leaf_f32__avx512(false); }
+static const figk_gemm_leaf *gemm_leaf(bool bf16) {
+    return bf16 ? &figk_gemm_leaf_bf16__avx512bf16 : figk_gemm_leaf_f32__avx512(false);
+}
 
 void figk_fill_gemm__avx512bf16(figk_table *t) { t->gemm_leaf = gemm_leaf; }

@@ -49,6 +49,11 @@ V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, s
 
 #include "kernels/x86/gemm_rows.h"
 
+#define WINDOW_ELEM float
+#define WINDOW_LOAD(a) v_set1(*(a))
+#define WINDOW_MULTIPLY(sum, x, y) v_fma(x, (vf)(y), sum)
+#include "kernels/x86/gemm_window.h"
+
 /* --- storing -----------------------------------------------------------------------------------------------*/
 
 #if VL == 16
@@ -204,6 +209,10 @@ static const figk_gemm_leaf leaf = {.real = FIG_F32,
                                     .panel = panel,
                                     .store = ISA(gemm_store),
                                     .decode = decode,
+
+#if VL == 16
+                                    .window = window,
+#endif
                                     .peak = peak};
 
 const figk_gemm_leaf *ISA(gemm_leaf)(bool bf16) {

@@ -9,5 +9,6 @@ void figk_gemm_store_f32__avx512(const figk_gemm_store *p);
 void figk_gemm_pack_a_bf16__avx512bf16(const figk_gemm_pack *p);
 void figk_gemm_pack_b_bf16__avx512bf16(const figk_gemm_pack *p);
 const figk_gemm_leaf *figk_gemm_leaf_f32__avx512(bool bf16);
+extern const figk_gemm_leaf figk_gemm_leaf_bf16__avx512bf16;
 
 #endif
