@@ -121,12 +121,18 @@ void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t t
 
 /* --- training ---------------------------------------------------------------------------------------------------*/
 
-/* "validation 1.4703, 2.1213 bits per byte": the first score and one more that people know it by. */
-static const char *scores_text(const fig_scores *s, char text[96]) {
-    double bpb = fig_score_of(s, "val_bpb");
-    int n = s->n ? snprintf(text, 96, "validation %.4f", s->data[0].value) : 0;
+/* "validation 1.4703, 2.1213 bits per byte"; "diversity 0.9713, coverage 0.8120" where nothing is held out. */
+static const char *scores_text(const fig_scores *s, char text[160]) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->n && n < 120; i++) {
+        const fig_score *score = &s->data[i];
+        bool bits = !strcmp(score->name, "val_bpb"), first = i == 0;
+        if (score->value != score->value) continue;
+        const char *name = first ? "validation" : score->name, *space = n ? ", " : "";
+        n += (size_t)(bits ? snprintf(text + n, 160 - n, "%s%.4f bits per byte", space, score->value)
+                           : snprintf(text + n, 160 - n, first ? "%s%.60s %.4f" : "%s%.60s %.4g", space, name, score->value));
+    }
     text[n] = 0;
-    if (bpb == bpb) snprintf(text + n, 96 - (size_t)n, ", %.4f bits per byte", bpb);
     return text;
 }
 
@@ -142,7 +148,7 @@ static void draw_step(const fig_train_event *e) {
 }
 
 static void note_eval(const fig_train_event *e) {
-    char loss[32] = "", scores[96];
+    char loss[32] = "", scores[160];
     if (e->iter) snprintf(loss, sizeof loss, "loss %.4f, ", e->loss);
     bool best = e->iter && e->scores.n && e->scores.data[0].value <= e->best_val_loss;
     fig__meter_note("step %lld/%lld: %s%s%s", (long long)e->iter, (long long)e->max_iters, loss,
