@@ -35,8 +35,8 @@ fig_status fig__pictures_manifest_parse(fig_context *ctx, const char *name, cons
 fig_status fig__pictures_manifest_load(fig_context *ctx, const char *dir, fig__pictures_manifest *m);
 void fig__pictures_manifest_deinit(fig_context *ctx, fig__pictures_manifest *m);
 
-/* Writes the files of a folder of pictures `to`, all but its manifest: as many as are in `from`, which are grey, each of
- * three of them as red, green and blue. Which ones follows from split and number. */
+/* Writes the files of a folder of pictures `to`, all but its manifest: as many as are in `from`, which are grey, each
+ * of three of them as red, green and blue. Which ones follows from split and number. */
 fig_status fig__pictures_stack(fig_context *ctx, const char *from, const char *to, fig_pictures_info *info);
 
 #endif
