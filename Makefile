@@ -21,12 +21,16 @@ MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 
 # --- libraries -------------------------------------------------------------------------------------------
 PKGS := jansson yaml-0.1 libxxhash libpcre2-8 libutf8proc libcrypto libpng libturbojpeg libwebp libwebpmux libarchive
+# Without one of these the build works; what needs it names the package. OPTIONAL= builds without them.
+OPTIONAL ?= harfbuzz freetype2
 NO_BUILD_GOALS := clean style
 ifneq ($(filter-out $(NO_BUILD_GOALS),$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell $(PKG_CONFIG) --exists $(PKGS) && echo yes),yes)
 $(error $(shell $(PKG_CONFIG) --print-errors --exists $(PKGS) 2>&1 | head -n 1) (the README names the packages))
 endif
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS))
+FOUND := $(shell for p in $(OPTIONAL); do $(PKG_CONFIG) --exists $$p && echo $$p; done)
+PKGS  += $(FOUND)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS)) $(shell echo $(FOUND:%=-DFIG_HAVE_%) | tr a-z A-Z)
 PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PKGS))
 endif
 LIBS := $(PKG_LIBS) -lm -lpthread

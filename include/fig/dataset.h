@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Called for every piece of data, so often, by everything here that can take long. stage: "scan", "tokenise",
- * "download"; done and total in bytes. */
+ * "download", in bytes, or "pictures", counted; total 0: not known. */
 typedef void fig_dataset_progress_fn(void *user, const char *stage, uint64_t done, uint64_t total);
 
 /* --- reading text --------------------------------------------------------------------------------------

@@ -70,6 +70,55 @@ const char *fig_pictures_class_name(const fig_pictures *p, int32_t c);          
 /* Which picture training sample `sample` is: every one once per epoch, in an order of the seed and epoch. */
 uint64_t fig_pictures_sample(const fig_pictures *p, fig_data_split split, uint64_t seed, uint64_t sample);
 
+/* --- pictures that anyone can have --------------------------------------------------------------------------------
+ * Folders of square PNG files with metadata.jsonl, as fig_pictures_prepare reads them, from what this machine has
+ * installed; the same bits every time. A hidden .source.json beside them keeps title and licence. */
+typedef struct fig_pictures_make_options {
+    const char *out_dir;
+    const char *const *fonts; /* files, of glyphs also folders; none: the installed ones */
+    size_t n_fonts;
+    const char *unicode_dir; /* NULL: /usr/share/unicode, Debian's package unicode-data */
+    int64_t size;            /* side of the squares, 8 to 512; 0: 64 for emoji, 32 for glyphs */
+    bool force;              /* replace an out_dir that was made or fetched before */
+    fig_dataset_progress_fn *progress;
+    void *user;
+} fig_pictures_make_options;
+
+typedef struct fig_pictures_made {
+    uint64_t n_pictures;
+    uint64_t n_fonts;    /* that pictures came from */
+    uint64_t n_left_out; /* emoji that the font does not draw; fonts that lack a character */
+    char left_out[256];  /* the first of them, and why */
+} fig_pictures_made;
+
+/* Every emoji of the Unicode list with its name, as the font draws it (Debian's package fonts-noto-color-emoji: 3,655):
+ * RGBA, transparent around, alpha not multiplied in. Keys of metadata.jsonl: file_name, text (the caption), label (the
+ * subgroup: 99 classes), group, subgroup, name (Unicode's), base (the caption without skin tones: of all pictures that
+ * differ in them only), codepoints ("1F469-1F3FD-200D-1F680"), version, and where there are some skin_tone ("medium",
+ * "light, dark") and hair ("red", "beard").
+ *
+ * Captions say everything in plain words of a-z, 0-9, space, comma, hyphen and apostrophe, lower case:
+ *
+ *     woman astronaut: medium-dark skin tone         woman astronaut with medium dark skin
+ *     woman: light skin tone, red hair               woman with light skin and red hair
+ *     person: bald                                   bald person
+ *     kiss: woman, man, light skin tone, dark ...    kiss, woman with light skin and man with dark skin
+ *     kiss: man, man, dark skin tone                 kiss, man with dark skin and man with dark skin
+ *     family: man, woman, girl, boy                  family, man, woman, girl and boy
+ *     flag: Côte d’Ivoire                            flag of cote d'ivoire
+ *     keycap: #                                      keycap hash
+ *     Japanese “free of charge” button                japanese free of charge button
+ *
+ * so that a modifier is always the same words in the same place. No two captions are equal. */
+fig_status fig_pictures_make_emoji(fig_context *ctx, const fig_pictures_make_options *options, fig_pictures_made *made);
+
+/* The letters, digits and punctuation of ASCII in every font with outlines that has them all (fonts: everything below
+ * /usr/share/fonts): grey, light on dark as in MNIST, all characters of a font at one scale on one base line. Files are
+ * capital-a/dejavu-sans-bold.png; keys: file_name, text ("capital a, dejavu sans bold"), label ("A"), name ("capital
+ * a"), kind, font, codepoints. */
+fig_status fig_pictures_make_glyphs(fig_context *ctx, const fig_pictures_make_options *options,
+                                    fig_pictures_made *made);
+
 #ifdef __cplusplus
 }
 #endif

@@ -285,3 +285,12 @@ fig_status fig__file_write(fig_context *ctx, const char *path, const void *data,
     fig__writer_add(w, data, len);
     return fig__writer_commit(w);
 }
+
+fig_status fig__file_put(fig_context *ctx, const char *path, const void *data, size_t len) {
+    fig__writer w = {.ctx = ctx, .fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+    if (w.fd < 0) return fig__io_fail(ctx, path, "cannot be written");
+    writer_write(&w, data, len);
+    bool failed = close(w.fd);
+    if (w.error) errno = w.error;
+    return w.error || failed ? fig__io_fail(ctx, path, "cannot be written") : FIG_OK;
+}

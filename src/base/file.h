@@ -27,6 +27,8 @@ void fig__writer_patch(fig__writer *w, uint64_t offset, const void *data, size_t
 fig_status fig__writer_commit(fig__writer *w); /* frees w in every case */
 void fig__writer_abort(fig__writer *w);        /* frees w; NULL is fine */
 fig_status fig__file_write(fig_context *ctx, const char *path, const void *data, size_t len); /* whole, atomic */
+/* Into a folder that fig__dir_publish will make appear whole: neither atomic nor synced, which is for it to do. */
+fig_status fig__file_put(fig_context *ctx, const char *path, const void *data, size_t len);
 
 bool fig__path_exists(const char *path);
 bool fig__path_is_dir(const char *path);

@@ -1,21 +1,10 @@
-/* cli/cmd_data.c: figment data get, make, prepare. */
+/* cli/cmd_data.c: figment data get, prepare. */
 #include <fig/dataset.h>
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/meter.h"
 #include "cli/pictures.h"
 #include "cli/text.h"
-
-/* Where something was put, and how many lines it has; n < 0: not said. */
-static fig_status report_path(fig__args *args, const char *path, int64_t n) {
-    if (!args->globals.json)
-        return n < 0 ? fig__printf(args->ctx, "%s\n", path)
-                     : fig__printf(args->ctx, "%s: %lld lines\n", path, (long long)n);
-    fig__json *j = fig__json_new_object();
-    fig__json_put(j, "path", fig__json_new_str(path));
-    if (n >= 0) fig__json_put(j, "lines", fig__json_new_int(n));
-    return fig__print_json(args->ctx, j, 2);
-}
 
 /* --- get ----------------------------------------------------------------------------------------------------------*/
 
@@ -82,7 +71,11 @@ static fig_status run_get(fig__args *args) {
     FIG_TRY(fig_dataset_get(args->ctx, args->words.data[0], &o));
     fig__meter_clear();
     const char *path = fig__arena_printf(args->arena, "%s/%s", s.out, args->words.data[0]);
-    return path ? report_path(args, path, -1) : FIG_ERR_NOMEM;
+    if (!path) return FIG_ERR_NOMEM;
+    if (!args->globals.json) return fig__printf(args->ctx, "%s\n", path);
+    fig__json *j = fig__json_new_object();
+    fig__json_put(j, "path", fig__json_new_str(path));
+    return fig__print_json(args->ctx, j, 2);
 }
 
 const fig__command fig__cmd_data_get = {
@@ -93,78 +86,6 @@ const fig__command fig__cmd_data_get = {
     .example = "figment data get tinyshakespeare\nfigment train --data data/tinyshakespeare",
     .tables = {&get_table},
     .run = run_get,
-};
-
-/* --- make ---------------------------------------------------------------------------------------------------------*/
-
-typedef struct make_settings {
-    const char *out, *unicode, *filter;
-} make_settings;
-
-#undef AT
-#define AT(field) offsetof(make_settings, field)
-static const fig_option make_rows[] = {
-    {.name = "out",
-     .kind = FIG_OPT_STRING,
-     .offset = AT(out),
-     .aliases = "o output",
-     .value = "PATH",
-     .help = "where it goes (data/NAME.txt)"},
-    {.name = "unicode",
-     .kind = FIG_OPT_STRING,
-     .offset = AT(unicode),
-     .value = "DIR",
-     .help = "folder of the Unicode data (/usr/share/unicode)"},
-    {.name = "filter",
-     .kind = FIG_OPT_STRING,
-     .offset = AT(filter),
-     .value = "PATH",
-     .help = "words that make a line go, one per line, instead of the built-in list"},
-};
-static const fig_option_table make_table = {make_rows, FIG_COUNT(make_rows)};
-
-static fig_status make_folder_of(fig_context *ctx, const char *path) {
-    char *folder = fig__strdup(ctx, path);
-    if (!folder) return FIG_ERR_NOMEM;
-    size_t len = (size_t)(fig__path_base(path) - path);
-    folder[len] = 0;
-    fig_status status = len ? fig__mkdirs(ctx, folder) : FIG_OK;
-    fig__free(ctx, folder);
-    return status;
-}
-
-static fig_status run_make(fig__args *args) {
-    static const char *const known[] = {"names"};
-    fig_context *ctx = args->ctx;
-    make_settings s;
-    uint64_t n = 0;
-    FIG_TRY(fig__args_bind(args, &make_table, &s));
-    FIG_TRY(fig__args_apply(args, NULL, NULL));
-    FIG_TRY(fig__args_want_words(args, 1, 1));
-    const char *name = args->words.data[0];
-    if (strcmp(name, known[0]) != 0) {
-        const char *nearest = fig__nearest(name, known, FIG_COUNT(known));
-        return FIG_FAIL(ctx, FIG_ERR_ARG, "%s: unknown data; %s %s?", name, nearest ? "did you mean" : "is it",
-                        known[0]);
-    }
-    if (!s.out) s.out = "data/names.txt";
-    FIG_TRY(make_folder_of(ctx, s.out));
-    fig_filter *filter;
-    FIG_TRY(fig_filter_new(ctx, s.filter, &filter));
-    fig_status status = fig_dataset_make_names(ctx, s.unicode, filter, s.out, &n);
-    fig_filter_free(filter);
-    FIG_TRY(status);
-    return report_path(args, s.out, (int64_t)n);
-}
-
-const fig__command fig__cmd_data_make = {
-    .name = "data make",
-    .usage = "names",
-    .summary = "Make a small dataset from what this machine has.",
-    .details = "names: the names of emoji, one per line, from the package unicode-data, without offensive words.",
-    .example = "figment data make names -o names.txt\nfigment train --data names.txt --minutes 2",
-    .tables = {&make_table},
-    .run = run_make,
 };
 
 /* --- prepare ------------------------------------------------------------------------------------------------------*/

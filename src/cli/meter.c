@@ -107,16 +107,23 @@ void fig__meter_count(const char *what, int64_t done, int64_t total) {
     char left[32];
     double seconds = fig__now() - meter.started, rate = seconds > 0 ? (double)done / seconds : 0;
     if (!fig__meter_due()) return;
+    if (!total) {
+        fig__meter_draw("%s: %lld, %.3g/s", what, (long long)done, rate);
+        return;
+    }
     fig__human_time(rate > 0 ? (double)(total - done) / rate : -1, left);
-    fig__meter_draw("%s: %.0f %%, %lld of %lld, %.3g/s, %s left", what,
-                    100.0 * (double)done / (double)FIG_MAX(total, 1), (long long)done, (long long)total, rate, left);
+    fig__meter_draw("%s: %.0f %%, %lld of %lld, %.3g/s, %s left", what, 100.0 * (double)done / (double)total,
+                    (long long)done, (long long)total, rate, left);
 }
 
 void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t total) {
     (void)user;
     if (!meter.stage || strcmp(meter.stage, stage) != 0) fig__meter_start(meter.quiet);
     meter.stage = stage;
-    fig__meter_bytes(stage, done, total);
+    if (!strcmp(stage, "pictures"))
+        fig__meter_count(stage, (int64_t)done, (int64_t)total);
+    else
+        fig__meter_bytes(stage, done, total);
 }
 
 /* --- training ---------------------------------------------------------------------------------------------------*/

@@ -8,11 +8,10 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/rng.h"
+#include "data/emoji_list.h"
 #include "data/origin.h"
 #include <fig/dataset.h>
 
-#define UNICODE_DIR "/usr/share/unicode"
-#define MAX_INPUT_BYTES (32u << 20)
 #define MIN_NAME_LEN 3
 #define MAX_NAME_LEN 40
 
@@ -80,23 +79,10 @@ static fig_status add_name(names *list, const char *name, bool is_formal) {
     return fig__map_put(list->seen, plain, strlen(plain), 1);
 }
 
-/* "1F600 ; fully-qualified # (emoji) E1.0 grinning face": the name begins behind the third space after '#'. */
-static const char *emoji_name(const char *line) {
-    const char *p = strstr(line, "; fully-qualified");
-    if (!p || !(p = strstr(p, "# "))) return NULL;
-    for (int i = 0; i < 3; i++) {
-        if (!(p = strchr(p, ' '))) return NULL;
-        p++;
-    }
-    return p;
-}
-
-static fig_status emoji_line(names *list, const char *line, bool *in_skipped_group) {
-    static const char group[] = "# group: ";
-    if (!strncmp(line, group, sizeof group - 1))
-        *in_skipped_group = contains_any(line, skipped_groups, FIG_COUNT(skipped_groups));
-    const char *name = *in_skipped_group ? NULL : emoji_name(line);
-    return name ? add_name(list, name, false) : FIG_OK;
+static fig_status emoji_line(void *arg, const fig__emoji *e) {
+    names *list = arg;
+    bool skipped = contains_any(e->group, skipped_groups, FIG_COUNT(skipped_groups));
+    return skipped ? FIG_OK : add_name(list, e->name, false);
 }
 
 static bool is_pictograph(unsigned code_point) {
@@ -118,19 +104,13 @@ static fig_status formal_line(names *list, char *line) {
     return add_name(list, p + 1, true);
 }
 
-static fig_status add_lines(names *list, const char *dir, const char *file, bool is_formal) {
+static fig_status add_formal(names *list, const char *dir) {
     fig__buf text;
-    bool in_skipped_group = false;
-    char *path = fig__path_join(list->ctx, dir, file);
-    if (!path) return FIG_ERR_NOMEM;
-    fig_status status = fig__path_exists(path) ? fig__file_read(list->ctx, path, MAX_INPUT_BYTES, &text)
-                                               : FIG_FAIL(list->ctx, FIG_ERR_NOTFOUND,
-                                                          "%s: is missing; install the package unicode-data", path);
-    fig__free(list->ctx, path);
-    if (status) return status;
+    FIG_TRY(fig__unicode_file(list->ctx, dir, "UnicodeData.txt", &text));
+    fig_status status = FIG_OK;
     for (char *line = text.data, *next; line && *line && !status; line = next) {
         if ((next = strchr(line, '\n'))) *next++ = 0;
-        status = is_formal ? formal_line(list, line) : emoji_line(list, line, &in_skipped_group);
+        status = formal_line(list, line);
     }
     fig__buf_deinit(&text);
     return status;
@@ -168,16 +148,13 @@ static fig_status write_origin(fig_context *ctx, const char *path) {
 
 fig_status fig_dataset_make_names(fig_context *ctx, const char *unicode_dir, const fig_filter *filter, const char *path,
                                   uint64_t *n_names) {
-    const char *dir = unicode_dir ? unicode_dir : UNICODE_DIR;
     fig_filter *own = NULL;
     names list = {.ctx = ctx, .seen = fig__map_new(ctx)};
     fig_status status = list.seen ? FIG_OK : FIG_ERR_NOMEM;
     if (!status && !filter) status = fig_filter_new(ctx, NULL, &own);
     list.filter = filter ? filter : own;
-    if (!status) status = add_lines(&list, dir, "emoji/emoji-test.txt", false);
-    if (!status) status = add_lines(&list, dir, "UnicodeData.txt", true);
-    if (!status && !fig__map_count(list.seen))
-        status = FIG_FAIL(ctx, FIG_ERR_FORMAT, "%s: no names found in its emoji/emoji-test.txt", dir);
+    if (!status) status = fig__emoji_each(ctx, unicode_dir, emoji_line, &list);
+    if (!status) status = add_formal(&list, unicode_dir);
     if (!status) status = write_shuffled(&list, path);
     if (!status) status = write_origin(ctx, path);
     if (!status && n_names) *n_names = fig__map_count(list.seen);

@@ -53,3 +53,8 @@ void fig__origin_read(fig_context *ctx, const char *path, fig_dataset_info *info
     append(info->licence, sizeof info->licence, fig__json_get(json, "licence"));
     fig__json_free(json);
 }
+
+bool fig__origin_known(const char *dir) {
+    char file[4096];
+    return snprintf(file, sizeof file, "%s/" ORIGIN_NAME, dir) < (int)sizeof file && fig__path_exists(file);
+}

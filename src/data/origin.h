@@ -8,4 +8,7 @@ fig_status fig__origin_write(fig_context *ctx, const char *dir, const fig_datase
 /* Appends title and licence of what lies at path (a folder, or a file's folder) to info, where they are known. */
 void fig__origin_read(fig_context *ctx, const char *path, fig_dataset_info *info);
 
+/* Whether the folder says so at all. */
+bool fig__origin_known(const char *dir);
+
 #endif

@@ -144,6 +144,121 @@ TEST(npy) {
     }
 }
 
+/* --- archives ---------------------------------------------------------------------------------------------------*/
+
+#define GOLDEN "tests/golden/pictures/" /* made by make_golden.py there */
+
+static void expect_sample(const fig_pictures *p, fig_data_split split, uint8_t value, int32_t class, const char *text) {
+    int64_t at = find(p, split, value);
+    if (!EXPECT(at >= 0)) return;
+    EXPECT_EQ_I(fig_pictures_class(p, split, (uint64_t)at), class);
+    EXPECT_EQ_S(fig_pictures_caption(p, split, (uint64_t)at), text);
+    EXPECT(fig_pictures_pixels(p, split, (uint64_t)at)[3] == value);
+}
+
+static void expect_webdataset(fig_context *ctx, const char *path) {
+    fig_pictures_info info;
+    fig_pictures *p;
+    const char *out = check_path(check_tmpdir(), "out");
+    if (!EXPECT_OK(ctx, prepare(ctx, path, out, &info)) || !EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    EXPECT(info.size == 2 && info.channels == 1 && info.n[FIG_SPLIT_TRAIN] == 4 && info.n[FIG_SPLIT_VAL] == 1);
+    EXPECT(info.n_classes == 8 && info.n_captions == 4 && info.n_broken == 0);
+    EXPECT_EQ_I(info.n_other, 2); /* notes.md, and a second picture of one stem */
+    expect_sample(p, FIG_SPLIT_TRAIN, 10, 3, "a small cat");
+    expect_sample(p, FIG_SPLIT_TRAIN, 11, 5, "ein H\xc3\xbcndchen");
+    expect_sample(p, FIG_SPLIT_TRAIN, 12, -1, "two pictures, the first counts");
+    expect_sample(p, FIG_SPLIT_TRAIN, 13, 7, "from json"); /* which says its split too */
+    expect_sample(p, FIG_SPLIT_VAL, 14, -1, "");
+    fig_pictures_close(p);
+}
+
+TEST(webdataset_in_tar_and_zip) {
+    fig_context *ctx = check_context();
+    const char *plain = check_path(check_tmpdir(), "plain.tar");
+    fig__buf tar;
+    fig__buf_init(&tar, ctx, 1 << 20);
+    expect_webdataset(ctx, GOLDEN "webdataset.tar.xz");
+    expect_webdataset(ctx, GOLDEN "webdataset.zip");
+    EXPECT_OK(ctx, fig__unpack_file(ctx, GOLDEN "webdataset.tar.xz", 1 << 20, &tar));
+    EXPECT_OK(ctx, fig__file_write(ctx, plain, tar.data, tar.len));
+    expect_webdataset(ctx, plain);
+    fig__buf_deinit(&tar);
+}
+
+TEST(folders_in_a_zip) {
+    fig_context *ctx = check_context();
+    const char *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    fig_pictures *p;
+    if (!EXPECT_OK(ctx, prepare(ctx, GOLDEN "folders.zip", out, &info))) return;
+    EXPECT(info.n[FIG_SPLIT_TRAIN] == 2 && info.n[FIG_SPLIT_VAL] == 1 && info.n_classes == 2 && info.n_other == 0);
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    EXPECT_EQ_S(fig_pictures_class_name(p, 0), "set/cats");
+    expect_sample(p, FIG_SPLIT_TRAIN, 20, 0, "a cat");
+    expect_sample(p, FIG_SPLIT_TRAIN, 21, 1, "");
+    expect_sample(p, FIG_SPLIT_VAL, 22, 1, "");
+    fig_pictures_close(p);
+}
+
+/* Cut anywhere: refused, or what stands before the cut. Never a folder that is half of something. */
+TEST(archives_cut_short) {
+    static const char *const names[] = {"webdataset.tar.xz", "webdataset.zip"};
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(dir, "out");
+    for (size_t i = 0; i < FIG_COUNT(names); i++) {
+        fig_pictures_info info;
+        fig__buf file;
+        char golden[64];
+        snprintf(golden, sizeof golden, GOLDEN "%s", names[i]);
+        if (!EXPECT_OK(ctx, fig__file_read(ctx, golden, 1 << 20, &file))) return;
+        for (size_t len = 1; len < file.len; len += 61) {
+            EXPECT_OK(ctx, fig__file_write(ctx, check_path(dir, names[i]), file.data, len));
+            fig_status status = prepare(ctx, check_path(dir, names[i]), out, &info);
+            EXPECT(fig__path_exists(out) == (status == FIG_OK));
+            EXPECT_OK(ctx, fig__dir_remove(ctx, out));
+        }
+        fig__buf_deinit(&file);
+    }
+}
+
+/* An empty text is none; metadata that is broken says so. */
+TEST(captions_beside_pictures) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    write_png(ctx, check_path(dir, "a.png"), 2, 2, 1, 9);
+    for (int i = 0; i < 3; i++) { /* several, each longer */
+        char name[16], text[64] = "";
+        snprintf(name, sizeof name, "%d.png", i);
+        write_png(ctx, check_path(dir, name), 2, 2, 1, (uint8_t)i);
+        snprintf(name, sizeof name, "%d.txt", i);
+        memset(text, 'x', (size_t)i * 20);
+        write_text(ctx, check_path(dir, name), text);
+    }
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    EXPECT_EQ_I(info.n_captions, 2);
+    write_text(ctx, check_path(dir, "metadata.jsonl"),
+               "{\"file_name\": \"a.png\", \"text\": \"words\"}\n{\"text\": 1}\n");
+    EXPECT_EQ_I(prepare(ctx, dir, check_path(dir, "other"), &info), FIG_ERR_FORMAT);
+    EXPECT(strstr(fig_error(ctx), "file_name"));
+}
+
+/* Blank lines to the end of a page, behind which nothing is mapped. */
+TEST(metadata_ends_with_its_page) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir();
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    fig_pictures_info info;
+    char *text = malloc(page);
+    if (!text) return;
+    memset(text, ' ', page);
+    text[10] = '\n';
+    write_png(ctx, check_path(dir, "a.png"), 2, 2, 1, 9);
+    EXPECT_OK(ctx, fig__file_write(ctx, check_path(dir, "metadata.jsonl"), text, page));
+    EXPECT_OK(ctx, prepare(ctx, dir, check_path(check_tmpdir(), "out"), &info));
+    free(text);
+}
+
 /* --- broken ones ------------------------------------------------------------------------------------------------*/
 
 TEST(a_few_broken_are_counted_and_many_stop) {
@@ -189,6 +304,8 @@ TEST(prepared_once) {
     EXPECT(fig_pictures_is_prepared(out) && !fig_dataset_is_prepared(out));
     EXPECT_OK(ctx, prepare(ctx, dir, out, &second));
     EXPECT_EQ_S(first.data_sha256, second.data_sha256);
+    write_text(ctx, check_path(out, "train.captions"), "\n\n\n");
+    EXPECT_EQ_I(fig_pictures_open(ctx, out, &p), FIG_ERR_FORMAT);
     write_text(ctx, check_path(out, "train.bin"), "short");
     EXPECT_EQ_I(fig_pictures_open(ctx, out, &p), FIG_ERR_FORMAT);
     EXPECT(!p && strstr(fig_error(ctx), "prepare the data again"));

@@ -32,6 +32,12 @@ static fig_status add_row(fig_context *ctx, folder *f, const char *name, const c
     return status;
 }
 
+static bool is_blank(const char *text, const char *end) {
+    for (; text < end; text++)
+        if (!memchr(" \t\r\n", *text, 4)) return false;
+    return true;
+}
+
 static fig_status read_metadata(fig_context *ctx, folder *f, const char *path) {
     fig__mapping map;
     FIG_TRY(fig__file_map(ctx, path, &map));
@@ -40,8 +46,7 @@ static fig_status read_metadata(fig_context *ctx, folder *f, const char *path) {
     while (text < end && !status) {
         const char *stop = memchr(text, '\n', (size_t)(end - text));
         if (!stop) stop = end;
-        bool blank = strspn(text, " \t\r\n") >= (size_t)(stop - text);
-        if (!blank) status = add_row(ctx, f, path, text, (size_t)(stop - text));
+        if (!is_blank(text, stop)) status = add_row(ctx, f, path, text, (size_t)(stop - text));
         text = stop + 1;
     }
     fig__file_unmap(&map);
@@ -100,7 +105,7 @@ static const char *caption_beside(fig_context *ctx, folder *f, const char *path)
     char name[4096];
     int stem = dot && dot > fig__path_base(path) ? (int)(dot - path) : (int)strlen(path);
     if (snprintf(name, sizeof name, "%.*s.txt", stem, path) >= (int)sizeof name || !fig__path_exists(name)) return NULL;
-    fig__buf_clear(&f->text);
+    fig__buf_deinit(&f->text); /* read begins a new one */
     if (fig__file_read(ctx, name, FIG__CAPTION_MAX, &f->text)) {
         fig_error_clear(ctx); /* a long text is no caption */
         return NULL;

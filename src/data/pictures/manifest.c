@@ -119,14 +119,24 @@ static fig_status read_manifest(fig_context *ctx, const char *path, const fig__j
     return FIG_OK;
 }
 
-fig_status fig__pictures_manifest_load(fig_context *ctx, const char *dir, fig__pictures_manifest *m) {
+fig_status fig__pictures_manifest_parse(fig_context *ctx, const char *name, const char *text, size_t len,
+                                        fig__pictures_manifest *m) {
     fig__json *j = NULL;
     *m = (fig__pictures_manifest){0};
-    char *path = fig__path_join(ctx, dir, NAME);
-    fig_status status = path ? fig__json_load(ctx, path, MAX_BYTES, &j) : FIG_ERR_NOMEM;
-    if (!status) status = read_manifest(ctx, path, j, m);
+    fig_status status = fig__json_parse(ctx, name, text, len, &j);
+    if (!status) status = read_manifest(ctx, name, j, m);
     if (status) fig__pictures_manifest_deinit(ctx, m);
     fig__json_free(j);
+    return status;
+}
+
+fig_status fig__pictures_manifest_load(fig_context *ctx, const char *dir, fig__pictures_manifest *m) {
+    fig__buf text = {0};
+    *m = (fig__pictures_manifest){0};
+    char *path = fig__path_join(ctx, dir, NAME);
+    fig_status status = path ? fig__file_read(ctx, path, MAX_BYTES, &text) : FIG_ERR_NOMEM;
+    if (!status) status = fig__pictures_manifest_parse(ctx, path, text.data, text.len, m);
+    fig__buf_deinit(&text);
     fig__free(ctx, path);
     return status;
 }

@@ -28,7 +28,7 @@ static fig_status map_part(fig_pictures *p, const char *dir, fig_data_split whic
 /* Undoes what prepare.c escaped, in place over the copy. */
 static fig_status index_captions(fig_pictures *p, split *s, const fig__mapping *map, uint64_t n) {
     s->captions = fig__alloc(p->ctx, map->size + 1);
-    s->caption_at = FIG_NEW_N(p->ctx, size_t, (size_t)n + 1);
+    s->caption_at = FIG_NEW_N(p->ctx, size_t, (size_t)n + 2); /* one for a line too many */
     if (!s->captions || !s->caption_at) return FIG_ERR_NOMEM;
     size_t to = 0;
     uint64_t line = 0;

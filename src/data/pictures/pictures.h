@@ -29,6 +29,9 @@ typedef struct fig__pictures_manifest {
     char fingerprint[65]; /* of sources and options: whether preparing again would give the same */
 } fig__pictures_manifest;
 fig_status fig__pictures_manifest_save(fig_context *ctx, const char *dir, const fig__pictures_manifest *m);
+/* name stands in messages. */
+fig_status fig__pictures_manifest_parse(fig_context *ctx, const char *name, const char *text, size_t len,
+                                        fig__pictures_manifest *m);
 fig_status fig__pictures_manifest_load(fig_context *ctx, const char *dir, fig__pictures_manifest *m);
 void fig__pictures_manifest_deinit(fig_context *ctx, fig__pictures_manifest *m);
 
