@@ -137,7 +137,8 @@ static const char *scores_text(const fig_scores *s, char text[160]) {
         if (score->value != score->value) continue;
         const char *name = first ? "validation" : score->name, *space = n ? ", " : "";
         n += (size_t)(bits ? snprintf(text + n, 160 - n, "%s%.4f bits per byte", space, score->value)
-                           : snprintf(text + n, 160 - n, first ? "%s%.60s %.4f" : "%s%.60s %.4g", space, name, score->value));
+                           : snprintf(text + n, 160 - n, first ? "%s%.60s %.4f" : "%s%.60s %.4g", space, name,
+                                      score->value));
     }
     text[n] = 0;
     return text;
