@@ -214,6 +214,33 @@ TEST(kid_by_hand) {
     EXPECT(kid.sd < 1e-6 && kid.n_subsets == 100 && kid.subset_size == 3);
 }
 
+static double kernel_total(const float *x, const float *y, size_t n, size_t d, bool same) {
+    double total = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            double dot = 0;
+            for (size_t c = 0; c < d; c++) dot += (double)x[i * d + c] * y[j * d + c];
+            total += same && i == j ? 0 : pow(dot / (double)d + 1, 3);
+        }
+    return total;
+}
+
+/* Over the edges of blocks, where the diagonal goes on. */
+TEST(kid_of_many_rows) {
+    fig_context *ctx = check_context();
+    size_t n = 1100;
+    float *x = eval_normals(n, 3, 9, 0.5, 2), *y = eval_normals(n, 3, 10, 0.6, 2);
+    double within = kernel_total(x, x, n, 3, true) + kernel_total(y, y, n, 3, true), m = (double)n;
+    double want = within / (m * (m - 1)) - 2 * kernel_total(x, y, n, 3, false) / (m * m);
+    fig_kid kid = {0};
+    fig_kid_options o = {.n_subsets = 1, .subset_size = n};
+    EXPECT_OK(ctx, fig_eval_kid(ctx, &(fig_features){x, n, 3}, &(fig_features){y, n, 3}, &o, &kid));
+    EXPECT_NEAR(kid.mean, want, 1e-6 * within / (m * m));
+    EXPECT(kid.sd == 0);
+    free(x);
+    free(y);
+}
+
 TEST(kid_of_one_distribution_is_zero_on_average) {
     fig_context *ctx = check_context();
     float *x = eval_normals(2000, 8, 9, 0.5, 1), *y = eval_normals(1500, 8, 10, 0.5, 1);

@@ -54,7 +54,8 @@ TEST(log_mean_exp) {
     EXPECT_NEAR(ess, 3, 1e-14);
     EXPECT_NEAR(fig_eval_log_mean_exp((double[]){800, -800}, 2, &ess), 800 - log(2), 1e-12);
     EXPECT_NEAR(ess, 1, 1e-14);
-    EXPECT_NEAR(fig_eval_log_mean_exp((double[]){log(1), log(2), log(6)}, 3, NULL), log(3), 1e-15);
+    EXPECT_NEAR(fig_eval_log_mean_exp((double[]){log(1), log(2), log(6)}, 3, &ess), log(3), 1e-15);
+    EXPECT_NEAR(ess, 81.0 / 41, 1e-14);
     EXPECT_NEAR(fig_eval_log_mean_exp((double[]){-INFINITY, 0}, 2, &ess), -log(2), 1e-15);
     EXPECT(fig_eval_log_mean_exp((double[]){-INFINITY, -INFINITY}, 2, &ess) == -INFINITY && ess == 0);
     EXPECT(isnan(fig_eval_log_mean_exp((double[]){0, NAN}, 2, &ess)));

@@ -97,6 +97,8 @@ TEST(a_set_covers_itself) {
     EXPECT_NEAR(p.density, 1, 1e-15);
     EXPECT_OK(ctx, fig_eval_prdc(ctx, &a, &a, 5, &same)); /* one pointer for both is no different */
     EXPECT(!memcmp(&p, &same, sizeof p));
+    EXPECT_OK(ctx, fig_eval_prdc(ctx, &a, &a, 1, &same)); /* then the centre alone is inside */
+    EXPECT(same.precision == 1 && same.recall == 1 && same.coverage == 1 && same.density == 1);
     free(x);
     free(copy);
 }
