@@ -149,8 +149,6 @@ TEST(width_is_kept) {
     }
 }
 
-<<<<<<< HEAD
-=======
 TEST(out_of_memory) {
     fig_context *ctx = check_context();
     const fig__picture p[] = {{&five, "a label"}, {&five, NULL}};
@@ -168,7 +166,6 @@ TEST(out_of_memory) {
     EXPECT(status == FIG_OK && n > 5);
 }
 
->>>>>>> h-show
 /* Standard output of tests is no terminal. */
 TEST(nothing_where_nobody_looks) {
     fig_context *ctx = check_context();
