@@ -41,6 +41,7 @@ static bool is_blank(const char *text, const char *end) {
 static fig_status read_metadata(fig_context *ctx, folder *f, const char *path) {
     fig__mapping map;
     FIG_TRY(fig__file_map(ctx, path, &map));
+    if (!map.size) return FIG_OK;
     fig_status status = FIG_OK;
     const char *text = (const char *)map.data, *end = text + map.size;
     while (text < end && !status) {
