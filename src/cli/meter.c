@@ -112,8 +112,17 @@ void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t t
 
 /* --- training ---------------------------------------------------------------------------------------------------*/
 
+/* Where nothing is held out to be good at (GANs), the other scores by their names. */
+static const char *other_scores(const fig_scores *s, char text[96]) {
+    int n = 0;
+    for (size_t i = 1; i < s->n && n < 60; i++)
+        n += snprintf(text + n, 96 - (size_t)n, "%s%s %.4f", i > 1 ? ", " : "", s->data[i].name, s->data[i].value);
+    return text;
+}
+
 /* "validation 1.4703, 2.1213 bits per byte": the first score and one more that people know it by. */
 static const char *scores_text(const fig_scores *s, char text[96]) {
+    if (s->n > 1 && s->data[0].value != s->data[0].value) return other_scores(s, text);
     double bpb = fig_score_of(s, "val_bpb");
     int n = s->n ? snprintf(text, 96, "validation %.4f", s->data[0].value) : 0;
     text[n] = 0;
