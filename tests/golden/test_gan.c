@@ -115,7 +115,7 @@ static void compare_network(bench *b, const char *network, fig_tensor *loss, con
     expect_near(b, value_of(b, "", loss_name), fig_plan_data(plan, loss), FIG_F64, 1e-12);
     expect_near(b, value_of(b, "", extra_name), fig_plan_data(plan, extra), FIG_F64, 1e-12);
     for (size_t i = 0; i < n; i++)
-        expect_near(b, value_of(b, "d.", wrt[i]->param->path), fig_plan_data(plan, roots[i + 2]), FIG_F64, 1e-9);
+        expect_near(b, value_of(b, "d.", wrt[i]->param->path), fig_plan_data(plan, roots[i + 2]), FIG_F64, 1e-12);
     fig_plan_free(plan);
 }
 
@@ -205,7 +205,7 @@ static void check_trainer(int which) {
     if (EXPECT(studio_open(&j, &s) == FIG_OK) && EXPECT_OK(s.ctx, fig__trainer_ready(s.trainer))) {
         b.ctx = s.ctx, b.model = s.model;
         take_weights(&b);
-        for (int phase = 0; phase < 2; phase++) check_phase(&b, s.trainer, phase, 2e-5);
+        for (int phase = 0; phase < 2; phase++) check_phase(&b, s.trainer, phase, 1e-5);
     }
     studio_close(&s);
     fig__weights_close(b.file);
