@@ -33,6 +33,7 @@ typedef struct fig_language_net {
 } fig_language_net;
 
 typedef struct fig_vae_net {
+    size_t (*n_latent)(const void *config);
     /* Mean and log-variance [n, n_latent] of q(z|x), fp32. */
     void (*encode)(fig_graph *g, const void *config, fig_tensor *x, fig_tensor **mean, fig_tensor **log_var);
     /* z [n, n_latent] to what p(x|z) is made of: [n, h, w, c], logits or means. */
@@ -52,7 +53,7 @@ typedef struct fig_flow_net {
 
 /* Every setting that a model of the family must have, as whole numbers:
  *     language   vocab_size n_layer n_head n_embd block_size
- *     vae        image_size n_channels n_latent
+ *     vae        image_size n_channels
  *     flow       image_size n_channels n_classes text_length */
 typedef struct fig_family fig_family;
 extern const fig_family fig_family_language, fig_family_vae, fig_family_flow;
@@ -101,7 +102,7 @@ fig_status fig_model_set_tokenizer(fig_model *m, fig_tokenizer *tokenizer);
  * captions (in lower case, sorted). Copied. */
 fig_status fig_model_set_classes(fig_model *m, const char *const *names, size_t n);
 fig_status fig_model_set_words(fig_model *m, const char *const *words, size_t n);
-const fig_strings *fig_model_classes(const fig_model *m); /* empty: they have no names */
+const fig_strings *fig_model_classes(const fig_model *m);                    /* empty: they have no names */
 bool fig_model_knows_word(const fig_model *m, const char *word, size_t len); /* true where no words are known at all */
 /* Records the parameters (fig_params_count and _bytes work from here on), without giving memory. */
 fig_status fig_model_shape(fig_model *m);

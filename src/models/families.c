@@ -29,7 +29,7 @@ static void record_vae(fig_model *m, fig_graph *g) {
     fig__vae_bound(m, g, x, &terms);
 }
 const fig_family fig_family_vae = {
-    .name = "vae", .medium = "pictures", .settings = {"image_size", "n_channels", "n_latent"}, .record = record_vae};
+    .name = "vae", .medium = "pictures", .settings = {"image_size", "n_channels"}, .record = record_vae};
 
 fig_flow_inputs fig__flow_inputs(const fig_model *m, fig_graph *g, size_t n) {
     size_t side = setting(m, "image_size"), text = setting(m, "text_length");

@@ -135,7 +135,7 @@ typedef struct sums {
 static fig_status add_batch(fig_trainer *t, uint64_t first, size_t rows, sums *s) {
     vae *v = t->task_state;
     network *n = &v->eval;
-    size_t d = fig__pictures_numbers(t), l = (size_t)config_of(t)->n_latent;
+    size_t d = fig__pictures_numbers(t), l = fig__vae_n_latent(t->model);
     size_t shape[4] = {rows, fig_dim(n->x, 1), fig_dim(n->x, 2), fig_dim(n->x, 3)};
     FIG_TRY(fig_plan_resize(n->phase.plan, n->x, shape));
     float *x = fig_plan_data(n->phase.plan, n->x);
@@ -168,7 +168,7 @@ static double n_in_use(const sums *s, size_t l) {
 
 static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     fig__held_out h = fig__held_out_of(t);
-    size_t l = (size_t)config_of(t)->n_latent, rows;
+    size_t l = fig__vae_n_latent(t->model), rows;
     sums s = {.mean = FIG_NEW_N(t->ctx, double, 2 * l)};
     if (!s.mean) return FIG_ERR_NOMEM;
     s.square = s.mean + l;
