@@ -51,12 +51,27 @@ typedef struct fig_flow_net {
     fig_tensor *(*predict)(fig_graph *g, const void *config, const fig_flow_inputs *in);
 } fig_flow_net;
 
+/* Pictures of -1 to 1 to whole numbers and back: a grid of places, row by row, and at each of them one of n_codes
+ * codes, which stands for n_values numbers. */
+typedef struct fig_tokenizer_net {
+    size_t (*n_places)(const void *config);
+    size_t (*n_values)(const void *config);
+    size_t (*n_codes)(const void *config);
+    /* The quantised numbers [n, n_places, n_values] of pictures, fp32; pictures of such numbers. */
+    fig_tensor *(*encode)(fig_graph *g, const void *config, fig_tensor *x);
+    fig_tensor *(*decode)(fig_graph *g, const void *config, fig_tensor *values);
+    /* The code of one place's numbers (of the nearest that have one), and the numbers of a code. */
+    int32_t (*code)(const void *config, const float *values);
+    void (*values)(const void *config, int32_t code, float *values);
+} fig_tokenizer_net;
+
 /* Every setting that a model of the family must have, as whole numbers:
  *     language   vocab_size n_layer n_head n_embd block_size
  *     vae        image_size n_channels
- *     flow       image_size n_channels n_classes text_length */
+ *     flow       image_size n_channels n_classes text_length
+ *     tokenizer  image_size n_channels */
 typedef struct fig_family fig_family;
-extern const fig_family fig_family_language, fig_family_vae, fig_family_flow;
+extern const fig_family fig_family_language, fig_family_vae, fig_family_flow, fig_family_tokenizer;
 const char *fig_family_name(const fig_family *f);   /* "language", also the task that it is trained for */
 const char *fig_family_medium(const fig_family *f); /* "text" or "pictures" */
 
@@ -68,6 +83,7 @@ struct fig_arch {
         const fig_language_net *language;
         const fig_vae_net *vae;
         const fig_flow_net *flow;
+        const fig_tokenizer_net *tokenizer;
     } net;
     const char *summary;
     size_t config_size;

@@ -47,3 +47,10 @@ const fig_family fig_family_flow = {.name = "flow",
                                     .medium = "pictures",
                                     .settings = {"image_size", "n_channels", "n_classes", "text_length"},
                                     .record = record_flow};
+
+static void record_tokenizer(fig_model *m, fig_graph *g) {
+    const fig_tokenizer_net *net = m->arch->net.tokenizer;
+    net->decode(g, m->config, net->encode(g, m->config, one_picture(m, g)));
+}
+const fig_family fig_family_tokenizer = {
+    .name = "tokenizer", .medium = "pictures", .settings = {"image_size", "n_channels"}, .record = record_tokenizer};

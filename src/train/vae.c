@@ -18,6 +18,7 @@ typedef struct vae {
     network train, eval;
     fig_tensor *bound; /* of eval: [n, 1] */
     fig_drawer *drawer;
+    double flops; /* of a step */
 } vae;
 
 static const fig__vae_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -73,7 +74,9 @@ static fig_status record(fig_trainer *t) {
     if (!v) return FIG_ERR_NOMEM;
     fig_status status = record_training(t, &v->train);
     t->phases[t->n_phases++] = v->train.phase;
-    return status ? status : record_evaluation(t, v);
+    if (!status) status = record_evaluation(t, v);
+    v->flops = fig__pictures_flops(t, v->eval.phase.g);
+    return status;
 }
 
 static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
@@ -118,11 +121,8 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     *(float *)fig_plan_data(n->phase.plan, n->beta) = (float)(c->beta * grown);
 }
 
-/* Two operations per weight forward and four backward, of each sample of the latent. */
-static double flops(const fig_trainer *t) {
-    return 6 * (double)fig_params_numel(t->params, false) * fig__pictures_per_step(t) *
-           (double)config_of(t)->n_importance;
-}
+/* The encoder is run once for each picture, the decoder for each sample of its latent: what was recorded. */
+static double flops(const fig_trainer *t) { return ((const vae *)t->task_state)->flops; }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
 
