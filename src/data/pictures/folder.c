@@ -100,7 +100,7 @@ static const char *caption_beside(fig_context *ctx, folder *f, const char *path)
     char name[4096];
     int stem = dot && dot > fig__path_base(path) ? (int)(dot - path) : (int)strlen(path);
     if (snprintf(name, sizeof name, "%.*s.txt", stem, path) >= (int)sizeof name || !fig__path_exists(name)) return NULL;
-    fig__buf_clear(&f->text);
+    fig__buf_deinit(&f->text); /* reading begins with an empty one */
     if (fig__file_read(ctx, name, FIG__CAPTION_MAX, &f->text)) {
         fig_error_clear(ctx); /* a long text is no caption */
         return NULL;
