@@ -65,13 +65,25 @@ typedef struct fig_tokenizer_net {
     void (*values)(const void *config, int32_t code, float *values);
 } fig_tokenizer_net;
 
+/* A model of the codes of pictures, behind a class or a caption, which holds the tokenizer that makes them: recorded
+ * under "codec", frozen. */
+typedef struct fig_tokens_net {
+    const fig_tokenizer_net *codec;
+    const void *(*codec_config)(const void *config);
+    /* The last hidden state [n, t, c]; *codes and *words are the weights [v, c] that turn it into logits of the next
+     * code and of the next token of a caption (NULL without captions). */
+    fig_tensor *(*hidden)(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **codes,
+                          fig_tensor **words);
+} fig_tokens_net;
+
 /* Every setting that a model of the family must have, as whole numbers:
  *     language   vocab_size n_layer n_head n_embd block_size
  *     vae        image_size n_channels
  *     flow       image_size n_channels n_classes text_length
- *     tokenizer  image_size n_channels */
+ *     tokenizer  image_size n_channels
+ *     tokens     image_size n_channels n_classes text_length vocab_size n_layer n_head n_embd */
 typedef struct fig_family fig_family;
-extern const fig_family fig_family_language, fig_family_vae, fig_family_flow, fig_family_tokenizer;
+extern const fig_family fig_family_language, fig_family_vae, fig_family_flow, fig_family_tokenizer, fig_family_tokens;
 const char *fig_family_name(const fig_family *f);   /* "language", also the task that it is trained for */
 const char *fig_family_medium(const fig_family *f); /* "text" or "pictures" */
 
@@ -84,6 +96,7 @@ struct fig_arch {
         const fig_vae_net *vae;
         const fig_flow_net *flow;
         const fig_tokenizer_net *tokenizer;
+        const fig_tokens_net *tokens;
     } net;
     const char *summary;
     size_t config_size;

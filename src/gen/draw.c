@@ -3,11 +3,17 @@
 #include "base/rng.h"
 #include "media/image/values.h"
 
-static const fig__way *const ways[] = {&fig__way_vae, &fig__way_flow, &fig__way_tokenizer};
+static const fig__way *const ways[] = {&fig__way_vae, &fig__way_flow, &fig__way_tokenizer, &fig__way_tokens};
 
 void fig_draw_defaults(fig_draw_options *o) {
-    *o = (fig_draw_options){
-        .num_samples = 1, .seed = 1337, .temp = 1, .steps = 10, .sampler = FIG_HEUN, .guidance = 2, .strength = 0.6};
+    *o = (fig_draw_options){.num_samples = 1,
+                            .seed = 1337,
+                            .temp = 1,
+                            .steps = 10,
+                            .sampler = FIG_HEUN,
+                            .guidance = 2,
+                            .strength = 0.6,
+                            .top_p = 1};
 }
 
 /* --- making -----------------------------------------------------------------------------------------------------*/

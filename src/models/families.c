@@ -1,4 +1,5 @@
 /* models/families.c: what there is to train: each family's settings, and its network recorded once. */
+#include "models/tokens.h"
 #include "models/vae.h"
 
 const char *fig_family_name(const fig_family *f) { return f->name; }
@@ -54,3 +55,22 @@ static void record_tokenizer(fig_model *m, fig_graph *g) {
 }
 const fig_family fig_family_tokenizer = {
     .name = "tokenizer", .medium = "pictures", .settings = {"image_size", "n_channels"}, .record = record_tokenizer};
+
+static void record_tokens(fig_model *m, fig_graph *g) {
+    const fig_tokens_net *net = m->arch->net.tokens;
+    const void *codec = net->codec_config(m->config);
+    fig_tensor *codes, *words;
+    fig_enter(g, "codec");
+    net->codec->decode(g, codec, net->codec->encode(g, codec, one_picture(m, g)));
+    fig_leave(g);
+    fig_lm_inputs in = {.batch = 1, .time = 1};
+    in.tokens = fig_input(g, "tokens", FIG_I32, 2, (size_t[]){1, 1});
+    in.positions = fig_input(g, "positions", FIG_I32, 2, (size_t[]){1, 1});
+    net->hidden(g, m->config, &in, &codes, &words);
+}
+const fig_family fig_family_tokens = {
+    .name = "tokens",
+    .medium = "pictures",
+    .settings = {"image_size", "n_channels", "n_classes", "text_length", "vocab_size", "n_layer", "n_head", "n_embd"},
+    .settle = fig__tokens_settle,
+    .record = record_tokens};

@@ -19,6 +19,7 @@ typedef struct fig__fsq_config {
     const char *levels; /* "8,6,5" */
 } fig__fsq_config;
 extern const fig_tokenizer_net fig__fsq_net;
+extern const fig_arch fig__arch_fsq;
 
 typedef struct fig__fsq_levels {
     size_t n;
