@@ -2,6 +2,9 @@
  *
  * Whatever the family, a picture is drawn from a latent: n_latent normal numbers. Those of sample i follow from the
  * seed and i alone, so the same seed gives the same picture for any number of threads and whatever is drawn beside it.
+ * What the numbers are: of a vae, the latent; of a flow, the noise that it begins with; of a tokenizer, the quantised
+ * numbers of its places (others stand for the nearest); of tokens, for each code of the picture the quantile (by the
+ * normal distribution, of standard deviation temp) at which it is drawn from what is likely there.
  */
 #ifndef FIG_DRAW_H
 #define FIG_DRAW_H
@@ -26,6 +29,9 @@ typedef struct fig_draw_options {
     int64_t steps;   /* of the sampler: Heun looks twice in each but the last, Euler once */
     int sampler;     /* fig_flow_sampler */
     double guidance; /* how far beyond the unconditioned picture; 1: none */
+    /* Codes (tokens): of which likely ones each is drawn. The guidance is theirs too. */
+    int64_t top_k; /* 0: off */
+    double top_p;  /* 1: off */
     /* From a picture [h, w, c] of the model's size; NULL: from noise alone. strength 1 forgets it, 0 keeps it. mask [h,
      * w]: what is not 0 is drawn anew, the rest is kept. */
     const uint8_t *source, *mask;
@@ -58,7 +64,8 @@ fig_status fig_draw_latents(fig_drawer *d, const fig_draw_options *o, const floa
                             void *user, fig_draw_report *report);
 /* The latents that fig_draw would begin with. */
 void fig_draw_noise(const fig_drawer *d, const fig_draw_options *o, int64_t sample, float *latent);
-/* What a picture's latent is, for families that can say it (vae): the mean. pixels [n, h, w, c], latents [n, n_latent].
+/* What a picture's latent is, for families that can say it: of a vae the mean, of a tokenizer the quantised numbers.
+ * pixels [n, h, w, c], latents [n, n_latent].
  */
 fig_status fig_draw_encode(fig_drawer *d, const uint8_t *pixels, size_t n, float *latents);
 

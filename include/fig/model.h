@@ -33,6 +33,7 @@ typedef struct fig_language_net {
 } fig_language_net;
 
 typedef struct fig_vae_net {
+    size_t (*n_latent)(const void *config);
     /* Mean and log-variance [n, n_latent] of q(z|x), fp32. */
     void (*encode)(fig_graph *g, const void *config, fig_tensor *x, fig_tensor **mean, fig_tensor **log_var);
     /* z [n, n_latent] to what p(x|z) is made of: [n, h, w, c], logits or means. */
@@ -59,13 +60,41 @@ typedef struct fig_gan_net {
     bool batch_statistics;
 } fig_gan_net;
 
+/* Pictures of -1 to 1 to whole numbers and back: a grid of places, row by row, and at each of them one of n_codes
+ * codes, which stands for n_values numbers. */
+typedef struct fig_tokenizer_net {
+    size_t (*n_places)(const void *config);
+    size_t (*n_values)(const void *config);
+    size_t (*n_codes)(const void *config);
+    /* The quantised numbers [n, n_places, n_values] of pictures, fp32; pictures of such numbers. */
+    fig_tensor *(*encode)(fig_graph *g, const void *config, fig_tensor *x);
+    fig_tensor *(*decode)(fig_graph *g, const void *config, fig_tensor *values);
+    /* The code of one place's numbers (of the nearest that have one), and the numbers of a code. */
+    int32_t (*code)(const void *config, const float *values);
+    void (*values)(const void *config, int32_t code, float *values);
+} fig_tokenizer_net;
+
+/* A model of the codes of pictures, behind a class or a caption, which holds the tokenizer that makes them: recorded
+ * under "codec", frozen. */
+typedef struct fig_tokens_net {
+    const fig_tokenizer_net *codec;
+    const void *(*codec_config)(const void *config);
+    /* The last hidden state [n, t, c]; *codes and *words are the weights [v, c] that turn it into logits of the next
+     * code and of the next token of a caption (NULL without captions). */
+    fig_tensor *(*hidden)(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **codes,
+                          fig_tensor **words);
+} fig_tokens_net;
+
 /* Every setting that a model of the family must have, as whole numbers:
  *     language   vocab_size n_layer n_head n_embd block_size
- *     vae        image_size n_channels n_latent
+ *     vae        image_size n_channels
  *     flow       image_size n_channels n_classes text_length
- *     gan        image_size n_channels n_classes n_latent */
+ *     gan        image_size n_channels n_classes n_latent
+ *     tokenizer  image_size n_channels
+ *     tokens     image_size n_channels n_classes text_length vocab_size n_layer n_head n_embd */
 typedef struct fig_family fig_family;
-extern const fig_family fig_family_language, fig_family_vae, fig_family_flow, fig_family_gan;
+extern const fig_family fig_family_language, fig_family_vae, fig_family_flow, fig_family_gan, fig_family_tokenizer,
+    fig_family_tokens;
 const char *fig_family_name(const fig_family *f);   /* "language", also the task that it is trained for */
 const char *fig_family_medium(const fig_family *f); /* "text" or "pictures" */
 
@@ -78,6 +107,8 @@ struct fig_arch {
         const fig_vae_net *vae;
         const fig_flow_net *flow;
         const fig_gan_net *gan;
+        const fig_tokenizer_net *tokenizer;
+        const fig_tokens_net *tokens;
     } net;
     const char *summary;
     size_t config_size;
@@ -112,7 +143,7 @@ fig_status fig_model_set_tokenizer(fig_model *m, fig_tokenizer *tokenizer);
  * captions (in lower case, sorted). Copied. */
 fig_status fig_model_set_classes(fig_model *m, const char *const *names, size_t n);
 fig_status fig_model_set_words(fig_model *m, const char *const *words, size_t n);
-const fig_strings *fig_model_classes(const fig_model *m); /* empty: they have no names */
+const fig_strings *fig_model_classes(const fig_model *m);                    /* empty: they have no names */
 bool fig_model_knows_word(const fig_model *m, const char *word, size_t len); /* true where no words are known at all */
 /* Records the parameters (fig_params_count and _bytes work from here on), without giving memory. */
 fig_status fig_model_shape(fig_model *m);

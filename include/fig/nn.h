@@ -70,6 +70,26 @@ typedef struct fig_bottleneck {
 /* Parameters expand, mix and shrink under the current path. */
 fig_tensor *fig_bottleneck_block(fig_graph *g, fig_tensor *x, const fig_bottleneck *block);
 
+/* x [n, h, w, c] -> [n, h, w, out]: GroupNorm, SiLU and a 3 x 3 convolution, twice, beside x itself (brought to `out`
+ * channels by a 1 x 1 convolution where it has others). The second convolution begins as zeros. c and out are multiples
+ * of 8. */
+fig_tensor *fig_residual_block(fig_graph *g, fig_tensor *x, size_t out);
+/* To half the height and width, by 3 x 3 weights at every second pixel; to twice, by the transpose of 4 x 4 ones. */
+fig_tensor *fig_downsample(fig_graph *g, const char *name, fig_tensor *x, size_t out);
+fig_tensor *fig_upsample(fig_graph *g, const char *name, fig_tensor *x, size_t out);
+
+/* An encoder of pictures and its mirror image, residual blocks on n_level sizes, each half of the one before. */
+typedef struct fig_convnet {
+    size_t width;   /* channels at full size, a multiple of 8; twice as many at all smaller ones */
+    size_t n_level; /* sizes, at least 1 */
+    size_t n_block; /* residual blocks at each */
+} fig_convnet;
+/* By how much sides shrink; they must be multiples of it. */
+size_t fig_convnet_factor(const fig_convnet *c);
+/* x [n, h, w, c] -> [n, h/f, w/f, out], and back. */
+fig_tensor *fig_conv_encoder(fig_graph *g, fig_tensor *x, size_t out, const fig_convnet *c);
+fig_tensor *fig_conv_decoder(fig_graph *g, fig_tensor *z, size_t out, const fig_convnet *c);
+
 #ifdef __cplusplus
 }
 #endif

@@ -29,6 +29,7 @@ fig_tensor *fig_clamp(fig_graph *g, fig_tensor *x, double low, double high);
 fig_tensor *fig_neg(fig_graph *g, fig_tensor *x);
 fig_tensor *fig_abs(fig_graph *g, fig_tensor *x);
 fig_tensor *fig_sign(fig_graph *g, fig_tensor *x);
+fig_tensor *fig_round(fig_graph *g, fig_tensor *x); /* half to even; no gradient: fig_straight_through */
 fig_tensor *fig_square(fig_graph *g, fig_tensor *x);
 fig_tensor *fig_sqrt(fig_graph *g, fig_tensor *x);
 fig_tensor *fig_rsqrt(fig_graph *g, fig_tensor *x);

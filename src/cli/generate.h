@@ -19,8 +19,8 @@ extern const fig__generates fig__generates_text, fig__generates_pictures;
 typedef struct fig__picture_settings {
     fig_strings prompts, labels, reconstruct, encode, interpolate;
     const char *prompt_file, *negative, *from, *mask, *traverse, *decode, *output;
-    int64_t num_samples, seed, steps, frames, delay, batch;
-    double guidance, temp, strength;
+    int64_t num_samples, seed, steps, frames, delay, batch, top_k;
+    double guidance, temp, strength, top_p;
     int sampler, dtype, show;
     int64_t scale;
     bool grid, metadata;

@@ -11,8 +11,9 @@
 #define COLUMNS 11                    /* of a traversal */
 
 static fig_status need_encoder(const fig__draw_job *job, const char *flag) {
-    FIG_CHECK(job->args->ctx, fig__model_family(job->model) == &fig_family_vae, FIG_ERR_UNSUPPORTED,
-              "--%s: %s cannot say the latent of a picture; a vae can", flag, job->model->arch->name);
+    const fig_family *f = fig__model_family(job->model);
+    FIG_CHECK(job->args->ctx, f == &fig_family_vae || f == &fig_family_tokenizer, FIG_ERR_UNSUPPORTED,
+              "--%s: %s cannot say the latent of a picture; vae, conv_vae and fsq can", flag, job->model->arch->name);
     return FIG_OK;
 }
 

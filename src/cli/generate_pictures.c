@@ -81,6 +81,17 @@ static const fig_option rows[] = {
      .fallback = "1",
      .aliases = "temperature truncation",
      .help = "below 1: nearer to the usual"},
+    {.name = "top_k",
+     .kind = FIG_OPT_INT,
+     .offset = AT(top_k),
+     .high = 1e6,
+     .help = "models of codes: only so many of the likeliest at each place; 0: off"},
+    {.name = "top_p",
+     .kind = FIG_OPT_REAL,
+     .offset = AT(top_p),
+     .high = 1,
+     .fallback = "1",
+     .help = "models of codes: only the likeliest that share this probability; 1: off"},
     {.name = "from",
      .kind = FIG_OPT_STRING,
      .offset = AT(from),
@@ -365,6 +376,8 @@ static void take_numbers(fig__draw_job *job) {
                               .source = o->source,
                               .mask = o->mask,
                               .strength = s->strength,
+                              .top_k = s->top_k,
+                              .top_p = s->top_p,
                               .on_progress = on_progress};
     *o = given;
 }

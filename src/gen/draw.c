@@ -3,11 +3,18 @@
 #include "base/rng.h"
 #include "media/image/values.h"
 
-static const fig__way *const ways[] = {&fig__way_vae, &fig__way_flow, &fig__way_gan};
+static const fig__way *const ways[] = {&fig__way_vae, &fig__way_flow, &fig__way_gan, &fig__way_tokenizer,
+                                       &fig__way_tokens};
 
 void fig_draw_defaults(fig_draw_options *o) {
-    *o = (fig_draw_options){
-        .num_samples = 1, .seed = 1337, .temp = 1, .steps = 10, .sampler = FIG_HEUN, .guidance = 2, .strength = 0.6};
+    *o = (fig_draw_options){.num_samples = 1,
+                            .seed = 1337,
+                            .temp = 1,
+                            .steps = 10,
+                            .sampler = FIG_HEUN,
+                            .guidance = 2,
+                            .strength = 0.6,
+                            .top_p = 1};
 }
 
 /* --- making -----------------------------------------------------------------------------------------------------*/
@@ -102,8 +109,8 @@ fig_status fig_draw(fig_drawer *d, const fig_draw_options *o, fig_draw_fn *on_pi
 
 fig_status fig_draw_encode(fig_drawer *d, const uint8_t *pixels, size_t n, float *latents) {
     size_t numbers = fig__drawer_numbers(d);
-    FIG_CHECK(d->ctx, d->way->encode, FIG_ERR_UNSUPPORTED, "%s cannot say a picture's latent; a vae can",
-              d->model->arch->name);
+    FIG_CHECK(d->ctx, d->way->encode, FIG_ERR_UNSUPPORTED,
+              "%s cannot say a picture's latent; vae, conv_vae and fsq can", d->model->arch->name);
     for (size_t at = 0; at < n; at += d->batch) {
         size_t part = FIG_MIN(d->batch, n - at);
         fig__image_to_values(pixels + at * numbers, part * d->side * d->side, d->channels, d->way->low, d->pictures);

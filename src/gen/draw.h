@@ -15,7 +15,7 @@ typedef struct fig__way {
     fig_status (*encode)(fig_drawer *d, const float *pictures, size_t n, float *latents); /* or NULL */
     void (*close)(fig_drawer *d);
 } fig__way;
-extern const fig__way fig__way_vae, fig__way_flow, fig__way_gan;
+extern const fig__way fig__way_vae, fig__way_flow, fig__way_gan, fig__way_tokenizer, fig__way_tokens;
 
 struct fig_drawer {
     fig_context *ctx;

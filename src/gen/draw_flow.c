@@ -68,7 +68,7 @@ static fig_status put_label(const run *r, size_t row, int64_t label, int64_t n_c
 static fig_status put_text(const run *r, size_t row, const char *text, size_t *cut) {
     state *s = r->d->state;
     size_t room = fig_dim(s->in.text, 1);
-    return fig__flow_text(r->d->model, text, (int32_t *)fig_plan_data(s->plan, s->in.text) + row * room, cut);
+    return fig__caption_row(r->d->model, text, (int32_t *)fig_plan_data(s->plan, s->in.text) + row * room, cut);
 }
 
 /* Rows 0 .. n-1 with their conditions, then as many without (or with what is not wanted). */

@@ -12,8 +12,6 @@ typedef struct state {
 
 static const fig__vae_config *config_of(const fig_drawer *d) { return d->model->config; }
 
-static size_t n_latent(const fig_model *m) { return (size_t)((const fig__vae_config *)m->config)->n_latent; }
-
 static fig_status open_decoder(fig_drawer *d, state *s) {
     fig_graph *g = s->decoder = fig_model_graph_new(d->model, FIG_EVAL);
     if (!g) return FIG_ERR_NOMEM;
@@ -72,7 +70,7 @@ static fig_status encode(fig_drawer *d, const float *pictures, size_t n, float *
 
 const fig__way fig__way_vae = {.family = &fig_family_vae,
                                .low = 0,
-                               .n_latent = n_latent,
+                               .n_latent = fig__vae_n_latent,
                                .open = way_open,
                                .draw = draw,
                                .encode = encode,

@@ -71,8 +71,8 @@ static int32_t draw(const fig__candidate *c, size_t n, double temp, double u) {
     return c[n - 1].id;
 }
 
-int32_t fig__sample(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent,
-                    size_t n_recent, uint64_t sample, uint64_t position, fig__candidate *c) {
+int32_t fig__sample_at(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent,
+                       size_t n_recent, double quantile, fig__candidate *c) {
     for (size_t i = 0; i < n; i++) c[i] = (fig__candidate){(int32_t)i, isfinite(logits[i]) ? logits[i] : -1e30f};
     if (o->repeat_penalty != 1 && o->repeat_penalty > 0) penalise(c, n, o, recent, n_recent);
     if (o->temp <= 0) return greedy(c, n);
@@ -81,6 +81,11 @@ int32_t fig__sample(const fig_generate_options *o, const float *logits, size_t n
     sort_top(c, n, keep);
     if (o->top_p < 1) keep = cut_top_p(c, keep, o->top_p);
     if (o->min_p > 0) keep = cut_min_p(c, keep, o->min_p);
+    return draw(c, keep, o->temp, quantile);
+}
+
+int32_t fig__sample(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent,
+                    size_t n_recent, uint64_t sample, uint64_t position, fig__candidate *c) {
     fig_rng_key key = {(uint64_t)o->seed, fig__rng_stream("generate"), 0};
-    return draw(c, keep, o->temp, fig__rng_uniform(&key, sample, position));
+    return fig__sample_at(o, logits, n, recent, n_recent, fig__rng_uniform(&key, sample, position), c);
 }

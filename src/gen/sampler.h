@@ -9,8 +9,11 @@ typedef struct fig__candidate {
     float logit;
 } fig__candidate;
 
-/* Chooses among n logits for (sample, position). recent: the tokens so far, for the repetition penalty. work: room for
+/* Chooses among n logits, by a quantile of 0 to 1 of their distribution, the most likely first; or by the number that
+ * belongs to (seed, sample, position). recent: the tokens so far, for the repetition penalty. work: room for
  * n candidates. Deterministic: equal logits are ordered by id. */
+int32_t fig__sample_at(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent,
+                       size_t n_recent, double quantile, fig__candidate *work);
 int32_t fig__sample(const fig_generate_options *o, const float *logits, size_t n, const int32_t *recent,
                     size_t n_recent, uint64_t sample, uint64_t position, fig__candidate *work);
 

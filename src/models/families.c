@@ -1,5 +1,6 @@
 /* models/families.c: what there is to train: each family's settings, and its network recorded once. */
 #include "models/gan.h"
+#include "models/tokens.h"
 #include "models/vae.h"
 
 const char *fig_family_name(const fig_family *f) { return f->name; }
@@ -30,7 +31,7 @@ static void record_vae(fig_model *m, fig_graph *g) {
     fig__vae_bound(m, g, x, &terms);
 }
 const fig_family fig_family_vae = {
-    .name = "vae", .medium = "pictures", .settings = {"image_size", "n_channels", "n_latent"}, .record = record_vae};
+    .name = "vae", .medium = "pictures", .settings = {"image_size", "n_channels"}, .record = record_vae};
 
 fig_flow_inputs fig__flow_inputs(const fig_model *m, fig_graph *g, size_t n) {
     size_t side = setting(m, "image_size"), text = setting(m, "text_length");
@@ -58,3 +59,29 @@ const fig_family fig_family_gan = {.name = "gan",
                                    .medium = "pictures",
                                    .settings = {"image_size", "n_channels", "n_classes", "n_latent"},
                                    .record = record_gan};
+
+static void record_tokenizer(fig_model *m, fig_graph *g) {
+    const fig_tokenizer_net *net = m->arch->net.tokenizer;
+    net->decode(g, m->config, net->encode(g, m->config, one_picture(m, g)));
+}
+const fig_family fig_family_tokenizer = {
+    .name = "tokenizer", .medium = "pictures", .settings = {"image_size", "n_channels"}, .record = record_tokenizer};
+
+static void record_tokens(fig_model *m, fig_graph *g) {
+    const fig_tokens_net *net = m->arch->net.tokens;
+    const void *codec = net->codec_config(m->config);
+    fig_tensor *codes, *words;
+    fig_enter(g, "codec");
+    net->codec->decode(g, codec, net->codec->encode(g, codec, one_picture(m, g)));
+    fig_leave(g);
+    fig_lm_inputs in = {.batch = 1, .time = 1};
+    in.tokens = fig_input(g, "tokens", FIG_I32, 2, (size_t[]){1, 1});
+    in.positions = fig_input(g, "positions", FIG_I32, 2, (size_t[]){1, 1});
+    net->hidden(g, m->config, &in, &codes, &words);
+}
+const fig_family fig_family_tokens = {
+    .name = "tokens",
+    .medium = "pictures",
+    .settings = {"image_size", "n_channels", "n_classes", "text_length", "vocab_size", "n_layer", "n_head", "n_embd"},
+    .settle = fig__tokens_settle,
+    .record = record_tokens};

@@ -138,18 +138,6 @@ static fig_tensor *predict(fig_graph *g, const void *settings, const fig_flow_in
     return fig_pixel_shuffle(g, fig_reshape(g, x, 4, (int64_t[]){0, across, across, (int64_t)numbers}), patch);
 }
 
-fig_status fig__flow_text(const fig_model *m, const char *caption, int32_t *row, size_t *cut) {
-    const fig__flow_config *c = m->config;
-    size_t room = (size_t)c->text_length;
-    fig_ids ids = {0};
-    for (size_t i = 0; i < room; i++) row[i] = (int32_t)c->vocab_size;
-    if (caption) FIG_TRY(fig_tokenizer_encode(m->tokenizer, caption, strlen(caption), 0, &ids));
-    for (size_t i = 0; i < FIG_MIN(ids.n, room); i++) row[i] = ids.data[i];
-    if (cut) *cut = ids.n > room ? ids.n - room : 0;
-    fig__free(m->ctx, ids.data);
-    return FIG_OK;
-}
-
 static const fig_option rows[] = {
     {.help = "flow: a transformer on pixels, by flow matching; draws classes and captions"},
     FIG__FLOW_ROWS,

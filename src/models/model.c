@@ -119,6 +119,7 @@ fig_status fig_model_set_tokenizer(fig_model *m, fig_tokenizer *tokenizer) {
 
 fig_status fig_model_shape(fig_model *m) {
     if (m->shaped) return FIG_OK;
+    if (m->arch->family->settle) FIG_TRY(m->arch->family->settle(m));
     if (m->arch->check) FIG_TRY(m->arch->check(m->ctx, m->config));
     fig_graph *g = fig_model_graph_new(m, FIG_EVAL);
     if (!g) return FIG_ERR_NOMEM;

@@ -15,15 +15,16 @@ struct fig_model {
     fig_model_options options;
     fig_params *params;
     fig_tokenizer *tokenizer;
-    fig__json *generation; /* defaults of sampling that came with the model, or NULL */
+    fig__json *generation;      /* defaults of sampling that came with the model, or NULL */
     fig_strings classes, words; /* lexicon.c; texts in the arena */
-    char *path;            /* where it was loaded from, or NULL */
+    char *path;                 /* where it was loaded from, or NULL */
     bool shaped;
 };
 
 struct fig_family {
     const char *name, *medium;
-    const char *settings[8];                    /* whole numbers that every architecture of it has */
+    const char *settings[8];            /* whole numbers that every architecture of it has */
+    fig_status (*settle)(fig_model *m); /* settings that follow from elsewhere, before they are checked; may be NULL */
     void (*record)(fig_model *m, fig_graph *g); /* the whole network once, so that every parameter is made */
 };
 static inline const fig_family *fig__model_family(const fig_model *m) { return m->arch->family; }
@@ -46,6 +47,10 @@ fig_status fig__lexicon_load(fig_model *m, const char *dir);
 fig_status fig__lexicon_save(const fig_model *m, const char *dir);
 /* What a flow of n rows is fed. */
 fig_flow_inputs fig__flow_inputs(const fig_model *m, fig_graph *g, size_t n);
+
+/* A row of text, text_length long: as much of the caption as there is room for, then vocab_size. NULL is no caption.
+ * *cut (may be NULL): how many of its tokens had no room. */
+fig_status fig__caption_row(const fig_model *m, const char *caption, int32_t *row, size_t *cut);
 
 /* Folders in which models are looked for, the first one first; texts from the arena, out->data from the context. */
 fig_status fig__model_places(fig_context *ctx, fig__arena *arena, fig_strings *out);

@@ -110,7 +110,7 @@ static fig_status save_json(const fig_model *m, const char *dir, const char *nam
 /* What other programs read must be complete: zeros that stand for "work it out" are worked out. How the model is
  * trained and padded is nobody else's business. */
 static fig__json *complete_settings(const fig_model *m) {
-    static const char *const own[] = {"padded_vocab", "init_std", "dropout"};
+    static const char *const own[] = {"padded_vocab", "init_std", "dropout", "codec"};
     fig__json *all = fig__json_new_object();
     uint8_t *config = FIG_NEW_N(m->ctx, uint8_t, m->arch->config_size);
     if (config) memcpy(config, m->config, m->arch->config_size);

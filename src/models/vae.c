@@ -9,7 +9,7 @@
 
 typedef struct config {
     fig__vae_config vae;
-    int64_t n_layer, n_hidden;
+    int64_t n_latent, n_layer, n_hidden;
     int activation;
 } config;
 
@@ -36,7 +36,7 @@ static fig_tensor *hidden(fig_graph *g, const config *c, fig_tensor *x) {
 
 static void encode(fig_graph *g, const void *settings, fig_tensor *x, fig_tensor **mean, fig_tensor **log_var) {
     const config *c = settings;
-    size_t l = (size_t)c->vae.n_latent;
+    size_t l = (size_t)c->n_latent;
     fig_enter(g, "encoder");
     x = hidden(g, c, fig_cast(g, fig_reshape(g, x, 2, (int64_t[]){0, -1}), fig_graph_dtype(g)));
     *mean = fig_cast(g, layer(g, "mean", x, l), fig__real_dtype(g));
@@ -54,15 +54,18 @@ static fig_tensor *decode(fig_graph *g, const void *settings, fig_tensor *z) {
     return fig_reshape(g, y, 4, (int64_t[]){0, side, side, channels});
 }
 
+static size_t n_latent(const void *settings) { return (size_t)((const config *)settings)->n_latent; }
+
 static const fig_option rows[] = {
     {.help = "vae: a variational autoencoder, multilayer perceptrons"},
     FIG__VAE_ROWS("logistic"),
+    FIG__WHOLE(config, n_latent, 1, 65536, "50", "numbers of the latent"),
     FIG__WHOLE(config, n_layer, 1, 64, "2", "hidden layers of encoder and decoder"),
     FIG__WHOLE(config, n_hidden, 1, 65536, "200", "their width"),
     FIG__CHOICE(config, activation, "tanh|relu|gelu|silu", "tanh", "of hidden layers"),
 };
 static const fig_option_table table = {rows, FIG_COUNT(rows)};
-static const fig_vae_net net = {encode, decode};
+static const fig_vae_net net = {n_latent, encode, decode};
 const fig_arch fig__arch_vae = {.name = "vae",
                                 .family = &fig_family_vae,
                                 .net.vae = &net,

@@ -14,7 +14,7 @@ typedef enum fig__likelihood { FIG__BERNOULLI, FIG__BINARISED, FIG__LOGISTIC } f
 
 /* The first member of every such architecture's settings. */
 typedef struct fig__vae_config {
-    int64_t image_size, n_channels, n_latent;
+    int64_t image_size, n_channels;
     int likelihood;
     int64_t n_importance; /* samples of z for each picture; more than 1: the importance-weighted bound */
     double beta, free_bits;
@@ -23,13 +23,15 @@ typedef struct fig__vae_config {
 
 #define FIG__VAE_ROWS(likelihood_)                                                                                 \
     FIG__PICTURE_ROWS(fig__vae_config),                                                                            \
-        FIG__WHOLE(fig__vae_config, n_latent, 1, 65536, "50", "numbers of the latent"),                            \
         FIG__CHOICE(fig__vae_config, likelihood, "bernoulli|binarised|logistic", likelihood_,                      \
                     "of pixels; binarised: drawn as 0 or 1, logistic: 8-bit samples"),                             \
         FIG__WHOLE(fig__vae_config, n_importance, 1, 5000, "1", "samples of each picture's latent; over 1: IWAE"), \
         FIG__REAL(fig__vae_config, beta, 0, 1000, "1", "weight of the divergence from the prior"),                 \
         FIG__WHOLE(fig__vae_config, beta_warmup, 0, 1e15, "0", "steps in which beta grows from 0"),                \
         FIG__REAL(fig__vae_config, free_bits, 0, 100, "0", "nats of each latent that cost nothing")
+
+/* How many latents the model's configuration has. */
+static inline size_t fig__vae_n_latent(const fig_model *m) { return m->arch->net.vae->n_latent(m->config); }
 
 /* Everything that bounds and scores are made of, recorded for pictures x [n, h, w, c] of 0 to 1, fp32. k samples of
  * each, n_importance. */

@@ -236,6 +236,7 @@ enum {
     NEG,
     ABS,
     SIGN,
+    ROUND,
     SQUARE,
     SQRT,
     RSQRT,
@@ -277,6 +278,7 @@ static const ew_row rows[] = {
     [NEG] = ROW("neg", FIGK_EW_neg, 1, d_neg, -2, 2),
     [ABS] = ROW("abs", FIGK_EW_abs, 1, d_abs, -2, 2),
     [SIGN] = FLAT_ROW("sign", FIGK_EW_sign, 1, STEP_FN, 0),
+    [ROUND] = FLAT_ROW("round", FIGK_EW_round, 1, STEP_FN, 0),
     [SQUARE] = ROW("square", FIGK_EW_square, 1, d_square, -2, 2),
     [SQRT] = ROW("sqrt", FIGK_EW_sqrt, 1, d_sqrt, 0.5, 3),
     [RSQRT] = ROW("rsqrt", FIGK_EW_rsqrt, 1, d_rsqrt, 0.5, 3),
@@ -334,6 +336,7 @@ SCALAR(leaky_relu, LEAKY_RELU)
 UNARY(neg, NEG)
 UNARY(abs, ABS)
 UNARY(sign, SIGN)
+UNARY(round, ROUND)
 UNARY(square, SQUARE)
 UNARY(sqrt, SQRT)
 UNARY(rsqrt, RSQRT)

@@ -118,7 +118,7 @@ static fig_status put_condition(const fig_trainer *t, network *n, fig_data_split
     if (!n->in.text) return FIG_OK;
     const char *caption = left_out ? NULL : fig_pictures_caption(t->data.pictures, split, picture);
     int32_t *text = (int32_t *)fig_plan_data(n->phase.plan, n->in.text) + row * (size_t)c->text_length;
-    return fig__flow_text(t->model, caption, text, NULL);
+    return fig__caption_row(t->model, caption, text, NULL);
 }
 
 static void feed(fig_trainer *t, int phase, int64_t i) {

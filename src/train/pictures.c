@@ -155,3 +155,64 @@ fig_status fig__pictures_preview(const fig_trainer *t, fig_drawer *drawer, fig__
     fig__free(t->ctx, labels);
     return status;
 }
+
+/* --- pairs ------------------------------------------------------------------------------------------------------*/
+
+/* Pictures of the split spread evenly over it; with none held out, of the training split. */
+static const uint8_t *shown(const fig_trainer *t, size_t i, size_t n) {
+    const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
+    fig_data_split split = info->n[FIG_SPLIT_VAL] ? FIG_SPLIT_VAL : FIG_SPLIT_TRAIN;
+    return fig_pictures_pixels(t->data.pictures, split, i * info->n[split] / n);
+}
+
+static bool place_below(void *user, int64_t pair, const uint8_t *pixels) {
+    sheet *s = user;
+    size_t row = (size_t)pair / s->across, column = (size_t)pair % s->across;
+    return place(s, (int64_t)((2 * row + 1) * s->across + column), pixels);
+}
+
+static fig_status draw_pairs(const fig_trainer *t, fig_drawer *drawer, size_t n, sheet *s, fig__buf *file) {
+    fig_draw_options o;
+    size_t l = fig_drawer_n_latent(drawer);
+    float *latents = FIG_NEW_N(t->ctx, float, n *l);
+    fig_status status = latents ? FIG_OK : FIG_ERR_NOMEM;
+    fig_draw_defaults(&o);
+    o.num_samples = (int64_t)n;
+    for (size_t i = 0; i < n && !status; i++) {
+        const uint8_t *pixels = shown(t, i, n);
+        place(s, (int64_t)(i / s->across * 2 * s->across + i % s->across), pixels);
+        status = fig_draw_encode(drawer, pixels, 1, latents + i * l);
+    }
+    if (!status) status = fig_draw_latents(drawer, &o, latents, place_below, s, NULL);
+    if (!status) status = fig__png_encode(t->ctx, &s->image, NULL, 0, file);
+    fig__free(t->ctx, latents);
+    return status;
+}
+
+fig_status fig__pictures_pairs(const fig_trainer *t, fig_drawer *drawer, fig__buf *file) {
+    const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
+    sheet s = {.across = (size_t)ceil(sqrt((double)t->o.sample_count)), .side = info->size};
+    if (!s.across) return FIG_OK;
+    size_t rows = (s.across + 1) / 2, cell = s.side + GAP;
+    FIG_TRY(fig__image_new(t->ctx, s.across * cell + GAP, 2 * rows * cell + GAP, info->channels, &s.image));
+    fig_status status = draw_pairs(t, drawer, rows * s.across, &s, file);
+    fig__image_free(t->ctx, &s.image);
+    return status;
+}
+
+/* --- operations -------------------------------------------------------------------------------------------------*/
+
+/* Every weight is used at each place of what comes out, or of what goes in where that is the smaller one; backward
+ * costs as much again twice. */
+static double node_flops(const fig_node *n) {
+    bool forward = !strcmp(n->op->name, "linear") || !strcmp(n->op->name, "conv"),
+         transposed = !strcmp(n->op->name, "conv_transpose");
+    if (!forward && !transposed) return 0;
+    const fig_tensor *at = forward ? n->out[0] : n->in[0];
+    return 2 * (double)fig_numel(n->in[1]) * (double)(fig_numel(at) / fig_dim(at, -1));
+}
+double fig__pictures_flops(const fig_trainer *t, const fig_graph *forward) {
+    double sum = 0;
+    for (size_t i = 0; i < forward->nodes.n; i++) sum += node_flops(forward->nodes.data[i]);
+    return 3 * sum * (double)t->o.grad_accum;
+}

@@ -20,6 +20,12 @@ fig_status fig__pictures_read(fig_trainer *t);
 /* sample_count pictures as the file of a grid: of the classes in turn, or of captions that are held out (of training
  * ones where none are). */
 fig_status fig__pictures_preview(const fig_trainer *t, fig_drawer *drawer, fig__buf *file);
+/* As many pictures, every second row what the model makes of the row above it: held-out ones, for a drawer that
+ * encodes. */
+fig_status fig__pictures_pairs(const fig_trainer *t, fig_drawer *drawer, fig__buf *file);
+/* Operations of a step, forward and backward, by the products of a network just recorded for batch_size pictures.
+ */
+double fig__pictures_flops(const fig_trainer *t, const fig_graph *forward);
 /* Batches of the held-out pictures that an evaluation takes, and the first of batch b and how many it has. */
 typedef struct fig__held_out {
     uint64_t n, n_batches, take, batch;

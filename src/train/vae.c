@@ -18,6 +18,7 @@ typedef struct vae {
     network train, eval;
     fig_tensor *bound; /* of eval: [n, 1] */
     fig_drawer *drawer;
+    double flops; /* of a step */
 } vae;
 
 static const fig__vae_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -73,7 +74,9 @@ static fig_status record(fig_trainer *t) {
     if (!v) return FIG_ERR_NOMEM;
     fig_status status = record_training(t, &v->train);
     t->phases[t->n_phases++] = v->train.phase;
-    return status ? status : record_evaluation(t, v);
+    if (!status) status = record_evaluation(t, v);
+    v->flops = fig__pictures_flops(t, v->eval.phase.g);
+    return status;
 }
 
 static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
@@ -118,11 +121,8 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     *(float *)fig_plan_data(n->phase.plan, n->beta) = (float)(c->beta * grown);
 }
 
-/* Two operations per weight forward and four backward, of each sample of the latent. */
-static double flops(const fig_trainer *t) {
-    return 6 * (double)fig_params_numel(t->params, false) * fig__pictures_per_step(t) *
-           (double)config_of(t)->n_importance;
-}
+/* The encoder is run once for each picture, the decoder for each sample of its latent: what was recorded. */
+static double flops(const fig_trainer *t) { return ((const vae *)t->task_state)->flops; }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
 
@@ -135,7 +135,7 @@ typedef struct sums {
 static fig_status add_batch(fig_trainer *t, uint64_t first, size_t rows, sums *s) {
     vae *v = t->task_state;
     network *n = &v->eval;
-    size_t d = fig__pictures_numbers(t), l = (size_t)config_of(t)->n_latent;
+    size_t d = fig__pictures_numbers(t), l = fig__vae_n_latent(t->model);
     size_t shape[4] = {rows, fig_dim(n->x, 1), fig_dim(n->x, 2), fig_dim(n->x, 3)};
     FIG_TRY(fig_plan_resize(n->phase.plan, n->x, shape));
     float *x = fig_plan_data(n->phase.plan, n->x);
@@ -168,7 +168,7 @@ static double n_in_use(const sums *s, size_t l) {
 
 static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     fig__held_out h = fig__held_out_of(t);
-    size_t l = (size_t)config_of(t)->n_latent, rows;
+    size_t l = fig__vae_n_latent(t->model), rows;
     sums s = {.mean = FIG_NEW_N(t->ctx, double, 2 * l)};
     if (!s.mean) return FIG_ERR_NOMEM;
     s.square = s.mean + l;

@@ -20,9 +20,11 @@ static double tanh_slope(double x) {
 }
 
 EXACT(copy)
-EXACT(neg) EXACT(abs) EXACT(sign) EXACT(square) EXACT(sqrt) EXACT(recip) EXACT(relu) EXACT(relu2) EXACT(add_c)
-    EXACT(mul_c) EXACT(leaky_relu) EXACT(clamp) EXACT(gt_c) EXACT(add) EXACT(sub) EXACT(mul) EXACT(div) EXACT(max)
-        EXACT(min) EXACT(gt) EXACT(ge) EXACT(eq) EXACT(relu_bwd) EXACT(relu2_bwd) EXACT(leaky_relu_bwd) EXACT(clamp_bwd)
+EXACT(neg)
+EXACT(abs)
+EXACT(sign) EXACT(round) EXACT(square) EXACT(sqrt) EXACT(recip) EXACT(relu) EXACT(relu2) EXACT(add_c) EXACT(mul_c)
+    EXACT(leaky_relu) EXACT(clamp) EXACT(gt_c) EXACT(add) EXACT(sub) EXACT(mul) EXACT(div) EXACT(max) EXACT(min)
+        EXACT(gt) EXACT(ge) EXACT(eq) EXACT(relu_bwd) EXACT(relu2_bwd) EXACT(leaky_relu_bwd) EXACT(clamp_bwd)
             EXACT(where) BOUND(rsqrt, 2 * U * fabs(y))
                 BOUND(muladd, U *fabs(a *b)) /* the product may be rounded first */
     /* our polynomials: at most so many units in the last place, 2 U each */

@@ -160,3 +160,24 @@ TEST(numbers_that_are_not_finite_are_never_drawn) {
     o.temp = 0;
     EXPECT_EQ_I(fig__sample(&o, logits, 5, NULL, 0, 0, 0, work), 2);
 }
+
+/* By quantile: the likeliest first, all of them in the end, and what a key draws is what its number draws. */
+TEST(a_quantile_chooses) {
+    fig_generate_options o = plain(1);
+    fig__candidate work[N];
+    float logits[N];
+    make_logits(logits, 7);
+    int32_t likeliest = fig__sample_at(&o, logits, N, NULL, 0, 0, work), last = likeliest;
+    size_t n_changes = 0;
+    for (size_t i = 1; i < 20000; i++) {
+        int32_t id = fig__sample_at(&o, logits, N, NULL, 0, (double)i / 20000, work);
+        if (id == last) continue;
+        EXPECT(before(logits, (size_t)last, (size_t)id));
+        last = id;
+        n_changes++;
+    }
+    EXPECT(n_changes > N / 2 && n_changes < N);
+    for (size_t i = 0; i < N; i++) EXPECT(!before(logits, i, (size_t)likeliest));
+    double u = fig__rng_uniform(&(fig_rng_key){11, fig__rng_stream("generate"), 0}, 5, 6);
+    EXPECT_EQ_I(fig__sample_at(&o, logits, N, NULL, 0, u, work), fig__sample(&o, logits, N, NULL, 0, 5, 6, work));
+}

@@ -19,6 +19,7 @@ typedef float real;
 
 #define R(x) ((real)(x))
 #define m_fabs M_REAL(fabs)
+#define m_rint M_REAL(rint)
 #define m_sqrt M_REAL(sqrt)
 #define m_exp M_REAL(exp)
 #define m_log M_REAL(log)
