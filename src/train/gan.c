@@ -3,7 +3,8 @@
  *
  * There is no loss by which a generator could be known as better. An evaluation says instead how far apart the
  * discriminator holds the two kinds (gap), how much made pictures differ from each other (diversity) and how many real
- * ones have a made one nearby (coverage), both in plain pixels and as a share of what real ones do. */
+ * ones have a made one nearby (coverage), both in plain pixels and as a share of what real ones do. Pixels see a
+ * collapse, not quality: what is blurred is near everything, and covers it. */
 #include <fig/ops.h>
 #include <math.h>
 #include "base/rng.h"
