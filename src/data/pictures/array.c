@@ -1,6 +1,6 @@
 /* data/pictures/array.c: many pictures as one array of bytes: IDX (LeCun's MNIST) and NumPy's .npy. */
-#include <stdlib.h>
 #include "data/pictures/source.h"
+#include "files/npy.h"
 
 typedef struct array {
     fig__buf bytes, labels;
@@ -103,34 +103,11 @@ static bool npy_probe(const char *path, const uint8_t *head, size_t len) {
     return (len >= 6 && !memcmp(head, "\x93NUMPY", 6)) || (name && (!name[4] || name[4] == '.'));
 }
 
-/* "(5000, 784)": up to four extents; 0 when there are more or it is none. */
-static int parse_shape(const char *text, size_t extent[4]) {
-    int n = 0;
-    text += *text == '(';
-    while (*text >= '0' && *text <= '9' && n < 4) {
-        char *end;
-        extent[n++] = strtoull(text, &end, 10);
-        text = end + strspn(end, ", ");
-    }
-    return *text == ')' ? n : 0;
-}
-
-static fig_status npy_header(fig__picture_source *s, array *a, size_t extent[4], int *ndim) {
-    const uint8_t *b = (const uint8_t *)a->bytes.data;
-    bool is_npy = a->bytes.len > 12 && !memcmp(b, "\x93NUMPY", 6);
-    FIG_CHECK(s->ctx, is_npy, FIG_ERR_FORMAT, "%s: no .npy file", s->path);
-    size_t wide = b[6] > 1 ? 4 : 2, len = b[8] | (size_t)b[9] << 8;
-    if (wide == 4) len |= (size_t)b[10] << 16 | (size_t)b[11] << 24;
-    FIG_CHECK(s->ctx, len <= 65536 && 8 + wide + len <= a->bytes.len, FIG_ERR_FORMAT, "%s: cut short", s->path);
-    char *header = a->bytes.data + 8 + wide, last = header[len - 1];
-    header[len - 1] = 0; /* its newline */
-    bool bytes = strstr(header, "'|u1'") || strstr(header, "'u1'"), rows = strstr(header, "'fortran_order': False");
-    const char *shape = strstr(header, "'shape': ");
-    *ndim = shape ? parse_shape(shape + 9, extent) : 0;
-    header[len - 1] = last;
-    a->start = 8 + wide + len;
-    FIG_CHECK(s->ctx, bytes && rows && *ndim >= 2, FIG_ERR_UNSUPPORTED,
+static fig_status npy_header(fig__picture_source *s, array *a, fig__npy *npy) {
+    FIG_TRY(fig__npy_parse(s->ctx, s->path, a->bytes.data, a->bytes.len, npy));
+    FIG_CHECK(s->ctx, npy->dtype == FIG_U8 && !npy->fortran && npy->ndim >= 2 && npy->ndim <= 4, FIG_ERR_UNSUPPORTED,
               "%s: pictures are read from uint8 arrays [n, h, w], [n, h, w, c] or [n, h*h] in C order", s->path);
+    a->start = (size_t)(npy->data - (const uint8_t *)a->bytes.data);
     return FIG_OK;
 }
 
@@ -142,12 +119,12 @@ static size_t square_root(size_t n) {
 
 static fig_status npy_open(fig__picture_source *s) {
     array *a;
-    size_t extent[4] = {0, 0, 0, 1};
-    int ndim = 0;
+    fig__npy npy;
     FIG_TRY(new_array(s, &a));
-    FIG_TRY(npy_header(s, a, extent, &ndim));
-    a->n = extent[0], a->h = extent[1], a->w = ndim > 2 ? extent[2] : 0, a->c = ndim > 3 ? extent[3] : 1;
-    if (ndim == 2) a->h = a->w = square_root(extent[1]);
+    FIG_TRY(npy_header(s, a, &npy));
+    const size_t *extent = npy.shape;
+    a->n = extent[0], a->h = extent[1], a->w = npy.ndim > 2 ? extent[2] : 0, a->c = npy.ndim > 3 ? extent[3] : 1;
+    if (npy.ndim == 2) a->h = a->w = square_root(extent[1]);
     const char *base = fig__path_base(s->path);
     if (s->is_one_of_many) snprintf(a->class_name, sizeof a->class_name, "%.*s", (int)strcspn(base, "."), base);
     return check_size(s, a);

@@ -1,0 +1,42 @@
+/* eval/eval.h: what the scores share: checked input, neighbours, sums in double, eigenvalues. */
+#ifndef FIG_EVAL_PRIVATE_H
+#define FIG_EVAL_PRIVATE_H
+#include "base/base.h"
+#include "base/rng.h"
+#include <fig/eval.h>
+
+/* Sizes within their limits, at least n_min rows, every number finite; `name` is for the message. */
+fig_status fig__features_check(fig_context *ctx, const char *name, const fig_features *f, size_t n_min);
+/* The same, and as many columns as the other. */
+fig_status fig__features_pair(fig_context *ctx, const fig_features *a, const fig_features *b, size_t n_min);
+
+/* --- neighbours (pairs.c): arguments are checked already; squared distances are exact to double -----------------*/
+/* The k nearest rows of base for every row of query; index, squared: [query->n, k], nearest first. */
+fig_status fig__neighbours(fig_context *ctx, const fig_features *query, const fig_features *base, size_t k,
+                           int32_t *index, double *squared);
+/* count[i] = rows j of base with |query_i - base_j|^2 < squared_radius[j]. */
+fig_status fig__inside(fig_context *ctx, const fig_features *query, const fig_features *base,
+                       const double *squared_radius, uint32_t *count);
+double fig__squared_distance(const float *a, const float *b, size_t d);
+
+/* --- matrices in double (matrix.c): row-major, parallel, one order of summation ---------------------------------*/
+/* c[m,n] = beta c + op(a) op(b); a is stored [m,k], or [k,m] when a_trans; b [k,n], or [n,k] when b_trans. */
+typedef struct fig__product {
+    size_t m, n, k;
+    const double *a, *b;
+    double *c;
+    bool a_trans, b_trans;
+    double beta;
+} fig__product;
+fig_status fig__multiply(fig_context *ctx, const fig__product *p);
+/* a [n,n], symmetric positive semi-definite, = root root^T with root [n,rank], in the order of the rows of a; a is
+ * overwritten. Cholesky's method with the largest pivot first; what is left when it ends is rounding. */
+fig_status fig__semidefinite_root(fig_context *ctx, size_t n, double *a, double *root, size_t *rank);
+/* Eigenvalues of the symmetric a [n,n], ascending; a is overwritten. */
+fig_status fig__symmetric_eigenvalues(fig_context *ctx, size_t n, double *a, double *values);
+
+void fig__sort(double *values, size_t n); /* ascending */
+/* The standard deviation divides by n. */
+void fig__mean_and_sd(const double *values, size_t n, double *mean, double *sd);
+
+#endif
