@@ -103,10 +103,25 @@ void fig__meter_bytes(const char *what, uint64_t done, uint64_t total) {
     fig__meter_draw("%s: %.0f %%, %s of %s, %s/s, %s left", what, 100.0 * (double)done / (double)total, a, b, c, left);
 }
 
-void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t total) {
-    (void)user;
+static void enter_stage(const char *stage) {
     if (!meter.stage || strcmp(meter.stage, stage) != 0) fig__meter_start(meter.quiet);
     meter.stage = stage;
+}
+
+void fig__meter_items(const char *what, uint64_t done, uint64_t total) {
+    char speed[32], left[32];
+    enter_stage(what);
+    if (!fig__meter_due()) return;
+    double seconds = fig__now() - meter.started, rate = seconds > 0 ? (double)done / seconds : 0;
+    fig__human_count(rate, speed);
+    fig__human_time(rate > 0 ? (double)(total - FIG_MIN(done, total)) / rate : -1, left);
+    fig__meter_draw("%s: %llu of %llu, %s/s, %s left", what, (unsigned long long)done, (unsigned long long)total, speed,
+                    left);
+}
+
+void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t total) {
+    (void)user;
+    enter_stage(stage);
     fig__meter_bytes(stage, done, total);
 }
 
@@ -114,10 +129,18 @@ void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t t
 
 /* "validation 1.4703, 2.1213 bits per byte": the first score and one more that people know it by. */
 static const char *scores_text(const fig_scores *s, char text[96]) {
-    double bpb = fig_score_of(s, "val_bpb");
+    static const struct {
+        const char *name, *format;
+        double times;
+    } known[] = {{"val_bpb", ", %.4f bits per byte", 1},
+                 {"val_accuracy", ", %.2f %% right", 100},
+                 {"val_r_precision", ", R-precision %.1f %%", 100}};
     int n = s->n ? snprintf(text, 96, "validation %.4f", s->data[0].value) : 0;
     text[n] = 0;
-    if (bpb == bpb) snprintf(text + n, 96 - (size_t)n, ", %.4f bits per byte", bpb);
+    for (size_t i = 0; i < FIG_COUNT(known); i++) {
+        double value = fig_score_of(s, known[i].name) * known[i].times;
+        if (value == value) n += snprintf(text + n, 96 - (size_t)n, known[i].format, value);
+    }
     return text;
 }
 

@@ -1,4 +1,5 @@
 /* models/families.c: what there is to train: each family's settings, and its network recorded once. */
+#include "models/contrastive.h"
 #include "models/vae.h"
 
 const char *fig_family_name(const fig_family *f) { return f->name; }
@@ -26,7 +27,7 @@ const fig_family fig_family_language = {.name = "language",
 static void record_vae(fig_model *m, fig_graph *g) {
     fig_tensor *x = one_picture(m, g);
     fig__vae_terms terms;
-    fig__vae_bound(m, g, x, &terms);
+    fig__vae_bound(m, g, x, 1, &terms);
 }
 const fig_family fig_family_vae = {
     .name = "vae", .medium = "pictures", .settings = {"image_size", "n_channels", "n_latent"}, .record = record_vae};
@@ -47,3 +48,24 @@ const fig_family fig_family_flow = {.name = "flow",
                                     .medium = "pictures",
                                     .settings = {"image_size", "n_channels", "n_classes", "text_length"},
                                     .record = record_flow};
+
+static void record_classifier(fig_model *m, fig_graph *g) {
+    const fig_classifier_net *net = m->arch->net.classifier;
+    net->logits(g, m->config, net->features(g, m->config, one_picture(m, g)));
+}
+const fig_family fig_family_classifier = {.name = "classifier",
+                                          .medium = "pictures",
+                                          .settings = {"image_size", "n_channels", "n_classes", "n_features"},
+                                          .record = record_classifier};
+
+static void record_contrastive(fig_model *m, fig_graph *g) {
+    const fig_contrastive_net *net = m->arch->net.contrastive;
+    fig_tensor *text = fig_input(g, "text", FIG_I32, 2, (size_t[]){1, setting(m, "text_length")});
+    fig_tensor *pictures = net->pictures(g, m->config, one_picture(m, g));
+    fig__contrastive_logits(g, pictures, net->texts(g, m->config, text));
+}
+const fig_family fig_family_contrastive = {
+    .name = "contrastive",
+    .medium = "pictures",
+    .settings = {"image_size", "n_channels", "text_length", "vocab_size", "n_features"},
+    .record = record_contrastive};

@@ -127,15 +127,7 @@ static fig_tensor *predict(fig_graph *g, const void *settings, const fig_flow_in
 }
 
 fig_status fig__flow_text(const fig_model *m, const char *caption, int32_t *row, size_t *cut) {
-    const fig__flow_config *c = m->config;
-    size_t room = (size_t)c->text_length;
-    fig_ids ids = {0};
-    for (size_t i = 0; i < room; i++) row[i] = (int32_t)c->vocab_size;
-    if (caption) FIG_TRY(fig_tokenizer_encode(m->tokenizer, caption, strlen(caption), 0, &ids));
-    for (size_t i = 0; i < FIG_MIN(ids.n, room); i++) row[i] = ids.data[i];
-    if (cut) *cut = ids.n > room ? ids.n - room : 0;
-    fig__free(m->ctx, ids.data);
-    return FIG_OK;
+    return fig__caption_row(m, caption, row, cut);
 }
 
 static const fig_option rows[] = {

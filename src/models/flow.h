@@ -23,8 +23,7 @@ typedef struct fig__flow_config {
 /* The velocity that noise moves with is (picture - x) / (1 - time): near the end by no more than this. */
 #define FIG__FLOW_NEAREST 0.05
 
-/* A row of text: as much of the caption as there is room for, then vocab_size. NULL is no caption. *cut (may be NULL):
- * how many of its tokens had no room. */
+/* As fig__caption_row. */
 fig_status fig__flow_text(const fig_model *m, const char *caption, int32_t *row, size_t *cut);
 
 #endif

@@ -40,6 +40,9 @@ static inline const fig__json *fig__model_generation(const fig_model *m) { retur
 /* Logits in real [rows, padded vocab] of hidden [.., c]. */
 fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head);
 
+/* A row of text_length tokens: as much of the caption as there is room for, then vocab_size. NULL is no caption. *cut
+ * (may be NULL): how many of its tokens had no room. */
+fig_status fig__caption_row(const fig_model *m, const char *caption, int32_t *row, size_t *cut);
 /* What a flow of n rows is fed. */
 fig_flow_inputs fig__flow_inputs(const fig_model *m, fig_graph *g, size_t n);
 
