@@ -39,11 +39,11 @@ typedef struct fig_interval {
  * Of no trials: value NaN, interval [0, 1]. */
 fig_interval fig_eval_wilson(double hits, size_t n);
 
-typedef struct fig_mean {
+typedef struct fig_average {
     double value, standard_error; /* of the mean, from the n-1 variance; NaN for one value */
     size_t n;
-} fig_mean;
-fig_status fig_eval_mean(fig_context *ctx, const double *values, size_t n, fig_mean *out);
+} fig_average;
+fig_status fig_eval_mean(fig_context *ctx, const double *values, size_t n, fig_average *out);
 
 /* The mean, and the 2.5 and 97.5 percentiles of the means of n_resamples (0: 1000) resamples of all n values with
  * repetition (Efron 1979, percentile method). For any score that is a mean over items. */
@@ -207,7 +207,7 @@ fig_status fig_eval_dci(fig_context *ctx, const fig_factors *train, const fig_fa
 double fig_eval_log_mean_exp(const double *log_weights, size_t k, double *ess);
 
 typedef struct fig_importance {
-    fig_mean log_likelihood; /* nats, over the items; the negative log-likelihood is its opposite */
+    fig_average log_likelihood; /* nats, over the items; the negative log-likelihood is its opposite */
     double ess_mean, ess_min;
 } fig_importance;
 /* log_weights [n, k]. NaN, +infinity, or an item without any weight is FIG_ERR_NONFINITE. */

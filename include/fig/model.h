@@ -85,16 +85,31 @@ typedef struct fig_tokens_net {
                           fig_tensor **words);
 } fig_tokens_net;
 
+/* x of 0 to 1. What these networks say of pictures is made by fig/features.h. */
+typedef struct fig_classifier_net {
+    fig_tensor *(*features)(fig_graph *g, const void *config, fig_tensor *x);      /* [n, n_features], fp32 */
+    fig_tensor *(*logits)(fig_graph *g, const void *config, fig_tensor *features); /* [n, n_classes] */
+} fig_classifier_net;
+
+/* Pictures and their captions as points of one space; of any length, their directions count. */
+typedef struct fig_contrastive_net {
+    fig_tensor *(*pictures)(fig_graph *g, const void *config, fig_tensor *x); /* [n, n_features], fp32 */
+    /* text int32 [n, text_length], vocab_size behind the caption; [n, n_features], fp32. */
+    fig_tensor *(*texts)(fig_graph *g, const void *config, fig_tensor *text);
+} fig_contrastive_net;
+
 /* Every setting that a model of the family must have, as whole numbers:
- *     language   vocab_size n_layer n_head n_embd block_size
- *     vae        image_size n_channels
- *     flow       image_size n_channels n_classes text_length
- *     gan        image_size n_channels n_classes n_latent
- *     tokenizer  image_size n_channels
- *     tokens     image_size n_channels n_classes text_length vocab_size n_layer n_head n_embd */
+ *     language     vocab_size n_layer n_head n_embd block_size
+ *     vae          image_size n_channels
+ *     flow         image_size n_channels n_classes text_length
+ *     gan          image_size n_channels n_classes n_latent
+ *     tokenizer    image_size n_channels
+ *     tokens       image_size n_channels n_classes text_length vocab_size n_layer n_head n_embd
+ *     classifier   image_size n_channels n_classes n_features
+ *     contrastive  image_size n_channels text_length vocab_size n_features */
 typedef struct fig_family fig_family;
 extern const fig_family fig_family_language, fig_family_vae, fig_family_flow, fig_family_gan, fig_family_tokenizer,
-    fig_family_tokens;
+    fig_family_tokens, fig_family_classifier, fig_family_contrastive;
 const char *fig_family_name(const fig_family *f);   /* "language", also the task that it is trained for */
 const char *fig_family_medium(const fig_family *f); /* "text" or "pictures" */
 
@@ -109,6 +124,8 @@ struct fig_arch {
         const fig_gan_net *gan;
         const fig_tokenizer_net *tokenizer;
         const fig_tokens_net *tokens;
+        const fig_classifier_net *classifier;
+        const fig_contrastive_net *contrastive;
     } net;
     const char *summary;
     size_t config_size;

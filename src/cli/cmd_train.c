@@ -38,7 +38,7 @@ static const fig_option rows[] = {
      .offset = AT(arch_name),
      .aliases = "architecture",
      .value = "NAME",
-     .help = "text: qwen3, llama, gpt2; pictures: flow, vae, r3gan, dcgan"},
+     .help = "text: qwen3, llama, gpt2; pictures: flow, vae, r3gan, tokens ...: figment help train"},
     {.name = "dtype",
      .kind = FIG_OPT_CHOICE,
      .offset = AT(dtype),
@@ -77,7 +77,8 @@ static const fig__medium *const media[] = {&fig__medium_text, &fig__medium_pictu
 static const char *peek(const fig__args *args, const char *key, const fig__recipe *first, const fig__recipe *second) {
     const char *value = fig__args_peek(args, key);
     const fig__recipe *recipes[] = {second, first};
-    for (size_t i = 0; i < FIG_COUNT(recipes) && !value && recipes[i]; i++) {
+    for (size_t i = 0; i < FIG_COUNT(recipes) && !value; i++) {
+        if (!recipes[i]) continue;
         const fig__json *j = fig__json_get(recipes[i]->keys, key);
         value = fig__json_str(fig__json_type(j) == FIG_JSON_ARRAY ? fig__json_at(j, 0) : j, NULL);
     }

@@ -103,23 +103,28 @@ void fig__meter_bytes(const char *what, uint64_t done, uint64_t total) {
     fig__meter_draw("%s: %.0f %%, %s of %s, %s/s, %s left", what, 100.0 * (double)done / (double)total, a, b, c, left);
 }
 
+static void enter_stage(const char *stage) {
+    if (!meter.stage || strcmp(meter.stage, stage) != 0) fig__meter_start(meter.quiet);
+    meter.stage = stage;
+}
+
 void fig__meter_count(const char *what, int64_t done, int64_t total) {
-    char left[32];
-    double seconds = fig__now() - meter.started, rate = seconds > 0 ? (double)done / seconds : 0;
+    char left[32], speed[32];
+    enter_stage(what);
     if (!fig__meter_due()) return;
+    double seconds = fig__now() - meter.started, rate = seconds > 0 ? (double)done / seconds : 0;
+    fig__human_count(rate, speed);
     if (!total) {
-        fig__meter_draw("%s: %lld, %.3g/s", what, (long long)done, rate);
+        fig__meter_draw("%s: %lld, %s/s", what, (long long)done, speed);
         return;
     }
-    fig__human_time(rate > 0 ? (double)(total - done) / rate : -1, left);
-    fig__meter_draw("%s: %.0f %%, %lld of %lld, %.3g/s, %s left", what, 100.0 * (double)done / (double)total,
-                    (long long)done, (long long)total, rate, left);
+    fig__human_time(rate > 0 ? (double)(total - FIG_MIN(done, total)) / rate : -1, left);
+    fig__meter_draw("%s: %lld of %lld, %s/s, %s left", what, (long long)done, (long long)total, speed, left);
 }
 
 void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t total) {
     (void)user;
-    if (!meter.stage || strcmp(meter.stage, stage) != 0) fig__meter_start(meter.quiet);
-    meter.stage = stage;
+    enter_stage(stage);
     if (!strcmp(stage, "pictures"))
         fig__meter_count(stage, (int64_t)done, (int64_t)total);
     else

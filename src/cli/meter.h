@@ -13,7 +13,7 @@ bool fig__meter_due(void);
 void fig__meter_draw(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Done, rate and time left of anything counted in bytes; total 0: unknown. */
 void fig__meter_bytes(const char *what, uint64_t done, uint64_t total);
-/* "drawing: 40 %, 12 of 30, 3.1/s, 0:06 left"; total 0: unknown */
+/* The same of anything else that is counted; each `what` has a clock of its own. */
 void fig__meter_count(const char *what, int64_t done, int64_t total);
 void fig__meter_dataset(void *user, const char *stage, uint64_t done, uint64_t total); /* a fig_dataset_progress_fn */
 void fig__meter_train(const fig_train_event *event);

@@ -116,13 +116,15 @@ static fig_status set_words(const fig__run *run) {
     return status;
 }
 
-/* Sizes and classes come from the data. A model that takes captions gets as many as there are, or none. */
+/* Sizes and classes come from the data. A model that takes captions gets those that there are in place of classes, or
+ * none. */
 static fig_status dress(fig__run *run) {
     const fig_pictures_info *info = info_of(run);
     fig_tokenizer *tok;
+    bool reads = info->n_captions && fig__option_find(*fig_model_arch(run->model)->options, "text_length");
     FIG_TRY(set_int(run->model, "image_size", (int64_t)info->size));
     FIG_TRY(set_int(run->model, "n_channels", (int64_t)info->channels));
-    FIG_TRY(set_int(run->model, "n_classes", info->n_captions ? 0 : info->n_classes));
+    FIG_TRY(set_int(run->model, "n_classes", reads ? 0 : info->n_classes));
     FIG_TRY(set_classes(run));
     if (!info->n_captions) return set_int(run->model, "text_length", 0);
     if (!fig_model_get_int(run->model, "text_length")) return FIG_OK;

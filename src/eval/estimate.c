@@ -42,7 +42,7 @@ void fig__mean_and_sd(const double *values, size_t n, double *mean, double *sd) 
     *sd = sqrt(squares / (double)n);
 }
 
-fig_status fig_eval_mean(fig_context *ctx, const double *values, size_t n, fig_mean *out) {
+fig_status fig_eval_mean(fig_context *ctx, const double *values, size_t n, fig_average *out) {
     FIG_TRY(check_values(ctx, values, n));
     double sd;
     out->n = n;

@@ -1,4 +1,5 @@
 /* models/families.c: what there is to train: each family's settings, and its network recorded once. */
+#include "models/contrastive.h"
 #include "models/gan.h"
 #include "models/tokens.h"
 #include "models/vae.h"
@@ -28,7 +29,7 @@ const fig_family fig_family_language = {.name = "language",
 static void record_vae(fig_model *m, fig_graph *g) {
     fig_tensor *x = one_picture(m, g);
     fig__vae_terms terms;
-    fig__vae_bound(m, g, x, &terms);
+    fig__vae_bound(m, g, x, 1, &terms);
 }
 const fig_family fig_family_vae = {
     .name = "vae", .medium = "pictures", .settings = {"image_size", "n_channels"}, .record = record_vae};
@@ -85,3 +86,24 @@ const fig_family fig_family_tokens = {
     .settings = {"image_size", "n_channels", "n_classes", "text_length", "vocab_size", "n_layer", "n_head", "n_embd"},
     .settle = fig__tokens_settle,
     .record = record_tokens};
+
+static void record_classifier(fig_model *m, fig_graph *g) {
+    const fig_classifier_net *net = m->arch->net.classifier;
+    net->logits(g, m->config, net->features(g, m->config, one_picture(m, g)));
+}
+const fig_family fig_family_classifier = {.name = "classifier",
+                                          .medium = "pictures",
+                                          .settings = {"image_size", "n_channels", "n_classes", "n_features"},
+                                          .record = record_classifier};
+
+static void record_contrastive(fig_model *m, fig_graph *g) {
+    const fig_contrastive_net *net = m->arch->net.contrastive;
+    fig_tensor *text = fig_input(g, "text", FIG_I32, 2, (size_t[]){1, setting(m, "text_length")});
+    fig_tensor *pictures = net->pictures(g, m->config, one_picture(m, g));
+    fig__contrastive_logits(g, pictures, net->texts(g, m->config, text));
+}
+const fig_family fig_family_contrastive = {
+    .name = "contrastive",
+    .medium = "pictures",
+    .settings = {"image_size", "n_channels", "text_length", "vocab_size", "n_features"},
+    .record = record_contrastive};

@@ -71,14 +71,14 @@ static fig_tensor *divergence(fig_graph *g, fig_tensor *mean, fig_tensor *log_va
     return fig_scale(g, fig_add_scalar(g, sum, -1), 0.5);
 }
 
-void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, fig__vae_terms *t) {
+void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *t) {
     const fig_vae_net *net = m->arch->net.vae;
     const fig__vae_config *c = m->config;
     fig_tensor *noise, *log_var;
     net->encode(g, m->config, x, &t->mean, &t->log_var);
-    fig_tensor *z = draw_latents(g, t->mean, t->log_var, (size_t)c->n_importance, &noise, &log_var);
+    fig_tensor *z = draw_latents(g, t->mean, t->log_var, k, &noise, &log_var);
     fig_tensor *y = net->decode(g, m->config, fig_reshape(g, z, 2, (int64_t[]){-1, (int64_t)net->n_latent(c)}));
-    y = fig_reshape(g, y, 4, (int64_t[]){-1, c->n_importance, c->image_size * c->image_size, c->n_channels});
+    y = fig_reshape(g, y, 4, (int64_t[]){-1, (int64_t)k, c->image_size * c->image_size, c->n_channels});
     x = fig_reshape(g, x, 4, (int64_t[]){0, 1, c->image_size * c->image_size, c->n_channels});
     t->log_x = fig__vae_log_likelihood(g, c->likelihood, x, y);
     t->divergence = divergence(g, t->mean, t->log_var);

@@ -33,15 +33,15 @@ typedef struct fig__vae_config {
 /* How many latents the model's configuration has. */
 static inline size_t fig__vae_n_latent(const fig_model *m) { return m->arch->net.vae->n_latent(m->config); }
 
-/* Everything that bounds and scores are made of, recorded for pictures x [n, h, w, c] of 0 to 1, fp32. k samples of
- * each, n_importance. */
+/* Everything that bounds and scores are made of, recorded for pictures x [n, h, w, c] of 0 to 1, fp32, with k samples
+ * of each one's latent. */
 typedef struct fig__vae_terms {
     fig_tensor *mean, *log_var; /* [n, l] */
     fig_tensor *divergence;     /* [n, l]: nats between q(z|x) and the prior, of each latent */
     fig_tensor *log_x;          /* [n, k]: log p(x|z) */
     fig_tensor *log_weight;     /* [n, k]: log p(x, z) / q(z|x) */
 } fig__vae_terms;
-void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, fig__vae_terms *out);
+void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *out);
 
 /* log p(x|z): x [n, 1, p, c] against what was decoded, [n, k, p, c], fp32 [n, k]; p pixels, c channels. */
 fig_tensor *fig__vae_log_likelihood(fig_graph *g, int likelihood, fig_tensor *x, fig_tensor *mean);

@@ -1,6 +1,7 @@
 /* train/pictures.c: see pictures.h. Which picture a row is follows from seed and number of the row alone. */
 #include "train/pictures.h"
 #include <math.h>
+#include <stdlib.h>
 #include "base/rng.h"
 #include "media/image/image.h"
 #include "media/image/values.h"
@@ -74,6 +75,50 @@ static void feed_row(void *arg, size_t r, int thread) {
 void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, double low) {
     feed_job j = {t, fig_plan_data(plan, x), i * t->o.batch_size, low};
     fig__parallel(t->ctx, (size_t)t->o.batch_size, feed_row, &j);
+}
+
+typedef struct shift_job {
+    fig_rng_key key;
+    float *x;
+    size_t side, row; /* pixels; numbers of a row of them */
+    uint64_t first;
+    int64_t reach;
+} shift_job;
+
+/* Row y of the result is row y - dy, dx pixels to the right; towards where they come from, so that none is overwritten
+ * before it has moved. */
+static void move_picture(float *x, size_t side, size_t row, int64_t dx, int64_t dy) {
+    size_t of_pixel = row / side, gap = (size_t)llabs(dx) * of_pixel;
+    for (size_t i = 0; i < side; i++) {
+        int64_t y = dy > 0 ? (int64_t)(side - 1 - i) : (int64_t)i, from = y - dy;
+        float *to = x + (size_t)y * row;
+        bool inside = from >= 0 && from < (int64_t)side;
+        if (inside)
+            memmove(to + (dx > 0 ? gap : 0), x + (size_t)from * row + (dx < 0 ? gap : 0), (row - gap) * sizeof *x);
+        if (inside)
+            memset(dx > 0 ? to : to + row - gap, 0, gap * sizeof *x);
+        else
+            memset(to, 0, row * sizeof *x);
+    }
+}
+
+static void shift_row(void *arg, size_t r, int thread) {
+    (void)thread;
+    const shift_job *j = arg;
+    uint64_t sample = j->first + r, ways = (uint64_t)(2 * j->reach + 1);
+    int64_t dx = (int64_t)fig__rng_below(&j->key, sample, 0, ways) - j->reach,
+            dy = (int64_t)fig__rng_below(&j->key, sample, 4, ways) - j->reach;
+    move_picture(j->x + r * j->row * j->side, j->side, j->row, dx, dy);
+}
+
+void fig__pictures_shift(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, size_t reach) {
+    shift_job j = {.key = {(uint64_t)t->o.seed, fig__rng_stream("shift"), (uint64_t)t->p.iter},
+                   .x = fig_plan_data(plan, x),
+                   .side = fig_dim(x, 1),
+                   .row = fig_dim(x, 2) * fig_dim(x, 3),
+                   .first = (uint64_t)(i * t->o.batch_size)};
+    j.reach = (int64_t)FIG_MIN(reach, j.side / 2);
+    if (j.reach) fig__parallel(t->ctx, (size_t)t->o.batch_size, shift_row, &j);
 }
 
 const char *fig__pictures_data_id(const fig_trainer *t) { return fig_pictures_get_info(t->data.pictures)->data_sha256; }

@@ -12,6 +12,9 @@ uint64_t fig__pictures_row(const fig_trainer *t, int64_t r);
 void fig__pictures_values(const fig_trainer *t, fig_data_split split, uint64_t i, double low, float *out);
 /* Rows of micro-batch i of this step into an input [batch_size, size, size, channels] of a plan. */
 void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, double low);
+/* Moves the rows of micro-batch i, already fed, by up to `reach` pixels each way, other ones in every step; what comes
+ * in from outside is 0. */
+void fig__pictures_shift(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, size_t reach);
 size_t fig__pictures_numbers(const fig_trainer *t); /* of one picture */
 const char *fig__pictures_data_id(const fig_trainer *t);
 double fig__pictures_per_step(const fig_trainer *t);

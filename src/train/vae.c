@@ -42,7 +42,7 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n) {
     fig_graph *g = n->phase.g = fig_model_graph_new(t->model, mode);
     if (!g) return FIG_ERR_NOMEM;
     n->x = fig_input(g, "x", FIG_F32, 4, (size_t[]){(size_t)t->o.batch_size, side, side, (size_t)c->n_channels});
-    fig__vae_bound(t->model, g, n->x, &n->terms);
+    fig__vae_bound(t->model, g, n->x, (size_t)c->n_importance, &n->terms);
     return fig_graph_status(g);
 }
 

@@ -3,7 +3,7 @@
 
 TEST(means) {
     fig_context *ctx = check_context();
-    fig_mean m = {0};
+    fig_average m = {0};
     EXPECT_OK(ctx, fig_eval_mean(ctx, (double[]){1, 2, 3, 6}, 4, &m));
     EXPECT(m.value == 3 && m.n == 4);
     EXPECT_NEAR(m.standard_error, sqrt(14.0 / 3 / 4), 1e-15);
@@ -30,7 +30,7 @@ TEST(bootstrap_of_normal_numbers) {
     enum { n = 400 };
     double x[n];
     fig_rng_key key = {3, 4, 0};
-    fig_mean m = {0};
+    fig_average m = {0};
     fig_interval b = {0}, again = {0}, other = {0};
     for (size_t i = 0; i < n; i++) x[i] = 10 + 2 * fig__rng_normal(&key, 0, i);
     EXPECT_OK(ctx, fig_eval_mean(ctx, x, n, &m));
