@@ -121,10 +121,6 @@ fig_tensor *fig__contrastive_logits(fig_graph *g, fig_tensor *pictures_, fig_ten
     return fig_mul(g, fig_cast(g, cosines, FIG_F32), fig_exp(g, log_scale));
 }
 
-double fig__contrastive_scale(double log_scale) {
-    return exp(fmin(fmax(log_scale + FIRST_LOG_SCALE, 0), MOST_LOG_SCALE));
-}
-
 static const fig_option rows[] = {
     {.help = "contrastive: pictures and captions as points of one space; judges what others draw"},
     FIG__PICTURE_ROWS(config),

@@ -5,7 +5,4 @@
 
 /* Cosines of n pictures and n texts, [n, d] each, times a learnt scale: [n, n], a row for each picture, fp32. */
 fig_tensor *fig__contrastive_logits(fig_graph *g, fig_tensor *pictures, fig_tensor *texts);
-/* The factor, of the learnt parameter "log_scale". */
-double fig__contrastive_scale(double log_scale);
-
 #endif

