@@ -9,7 +9,7 @@
 #include "models/picture_options.h"
 
 typedef struct config {
-    int64_t image_size, n_channels, n_classes, n_features, shift;
+    int64_t image_size, n_channels, n_classes, n_features;
     double dropout;
 } config;
 
@@ -45,7 +45,6 @@ static const fig_option rows[] = {
     FIG__PICTURE_ROWS(config),
     FIG__WHOLE(config, n_classes, 0, 1000000, "0", "kinds of pictures"),
     FIG__WHOLE(config, n_features, 1, 4096, "512", "numbers that a picture becomes"),
-    FIG__WHOLE(config, shift, 0, 64, "2", "pixels that a picture is moved by at most, while training"),
     FIG__REAL(config, dropout, 0, 0.99, "0.5", "probability of dropping a feature, while training"),
 };
 static const fig_option_table table = {rows, FIG_COUNT(rows)};
@@ -58,4 +57,4 @@ const fig_arch fig__arch_classifier = {.name = "classifier",
                                        .options = &table,
                                        .check = check,
                                        .training = "{batch_size: 128, learning_rate: 1e-3, weight_decay: 1e-2, "
-                                                   "beta2: 0.999, max_iters: 5000}"};
+                                                   "beta2: 0.999, max_iters: 5000, shift: 2}"};

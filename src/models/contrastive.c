@@ -11,7 +11,7 @@
 
 typedef struct config {
     int64_t image_size, n_channels, text_length, vocab_size, n_features;
-    int64_t n_level, n_layer, n_head, n_embd, shift;
+    int64_t n_level, n_layer, n_head, n_embd;
     double dropout;
 } config;
 
@@ -131,7 +131,6 @@ static const fig_option rows[] = {
     FIG__WHOLE(config, n_layer, 0, 1024, "2", "transformer blocks that read the caption"),
     FIG__WHOLE(config, n_head, 1, 1024, "4", "attention heads"),
     FIG__WHOLE(config, n_embd, 1, 65536, "128", "width of the reader"),
-    FIG__WHOLE(config, shift, 0, 64, "4", "pixels that a picture is moved by at most, while training"),
     FIG__REAL(config, dropout, 0, 0.99, "0.1", "probability of dropping, while training"),
 };
 static const fig_option_table table = {rows, FIG_COUNT(rows)};
@@ -144,4 +143,4 @@ const fig_arch fig__arch_contrastive = {.name = "contrastive",
                                         .options = &table,
                                         .check = check,
                                         .training = "{batch_size: 128, learning_rate: 1e-3, weight_decay: 0.1, "
-                                                    "beta2: 0.98, max_iters: 2000}"};
+                                                    "beta2: 0.98, max_iters: 2000, shift: 4}"};

@@ -57,23 +57,9 @@ static fig_status record(fig_trainer *t) {
     if (!c) return FIG_ERR_NOMEM;
     fig_status status = record_training(t, &c->train);
     t->phases[t->n_phases++] = c->train.phase;
-    return status ? status : record_evaluation(t, &c->eval);
-}
-
-static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
-    const classifier *c = t->task_state;
-    fig_plan_memory eval = fig_plan_memory_of(c->eval.phase.plan);
-    *bytes = eval.arena_bytes;
-    *scratch = eval.scratch_bytes;
-    return FIG_OK;
-}
-
-static fig_status ready(fig_trainer *t) { return fig_plan_alloc(((classifier *)t->task_state)->eval.phase.plan); }
-
-static void classifier_free(fig_trainer *t) {
-    classifier *c = t->task_state;
-    if (c) fig__phase_free(&c->eval.phase);
-    fig__free(t->ctx, c);
+    if (!status) status = record_evaluation(t, &c->eval);
+    t->eval = c->eval.phase;
+    return status;
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------*/
@@ -83,7 +69,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     network *n = &((classifier *)t->task_state)->train;
     int32_t *label = fig_plan_data(n->phase.plan, n->label);
     fig__pictures_feed(t, n->phase.plan, n->x, i, 0);
-    fig__pictures_shift(t, n->phase.plan, n->x, i, setting(t, "shift"));
     for (int64_t r = 0; r < t->o.batch_size; r++)
         label[r] = fig_pictures_class(t->data.pictures, FIG_SPLIT_TRAIN, fig__pictures_row(t, i * t->o.batch_size + r));
 }
@@ -91,12 +76,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
 /* Two operations for each multiplication forward and four backward. */
 static double flops(const fig_trainer *t) {
     return 6 * fig__lenet_work(t->params, "", setting(t, "image_size")) * fig__pictures_per_step(t);
-}
-
-/* It makes nothing to look at. */
-static fig_status sample(fig_trainer *t, fig__buf *file) {
-    (void)t, (void)file;
-    return FIG_OK;
 }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
@@ -152,15 +131,10 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
 
 const fig__task fig__task_classifier = {.name = "classifier",
                                         .record = record,
-                                        .memory = memory,
-                                        .ready = ready,
                                         .read = fig__pictures_read,
                                         .feed = feed,
                                         .evaluate = evaluate,
-                                        .sample = sample,
-                                        .sample_ending = ".png",
                                         .unit = "pictures",
                                         .flops = flops,
                                         .tokens = fig__pictures_per_step,
-                                        .data_id = fig__pictures_data_id,
-                                        .free = classifier_free};
+                                        .data_id = fig__pictures_data_id};

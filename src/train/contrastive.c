@@ -77,23 +77,9 @@ static fig_status record(fig_trainer *t) {
     if (!c) return FIG_ERR_NOMEM;
     fig_status status = record_training(t, &c->train);
     t->phases[t->n_phases++] = c->train.phase;
-    return status ? status : record_evaluation(t, &c->eval);
-}
-
-static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
-    const contrastive *c = t->task_state;
-    fig_plan_memory eval = fig_plan_memory_of(c->eval.phase.plan);
-    *bytes = eval.arena_bytes;
-    *scratch = eval.scratch_bytes;
-    return FIG_OK;
-}
-
-static fig_status ready(fig_trainer *t) { return fig_plan_alloc(((contrastive *)t->task_state)->eval.phase.plan); }
-
-static void contrastive_free(fig_trainer *t) {
-    contrastive *c = t->task_state;
-    if (c) fig__phase_free(&c->eval.phase);
-    fig__free(t->ctx, c);
+    if (!status) status = record_evaluation(t, &c->eval);
+    t->eval = c->eval.phase;
+    return status;
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------*/
@@ -108,7 +94,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     (void)phase;
     network *n = &((contrastive *)t->task_state)->train;
     fig__pictures_feed(t, n->phase.plan, n->x, i, 0);
-    fig__pictures_shift(t, n->phase.plan, n->x, i, setting(t, "shift"));
     for (int64_t r = 0; r < t->o.batch_size; r++)
         put_caption(t, n, FIG_SPLIT_TRAIN, fig__pictures_row(t, i * t->o.batch_size + r), (size_t)r);
 }
@@ -118,11 +103,6 @@ static double flops(const fig_trainer *t) {
     double picture = fig__lenet_work(t->params, "picture.", setting(t, "image_size")),
            text = fig__lenet_work(t->params, "text.blocks.", 1) * (double)setting(t, "text_length");
     return 6 * (picture + text) * fig__pictures_per_step(t);
-}
-
-static fig_status sample(fig_trainer *t, fig__buf *file) {
-    (void)t, (void)file;
-    return FIG_OK;
 }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
@@ -224,15 +204,10 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
 
 const fig__task fig__task_contrastive = {.name = "contrastive",
                                          .record = record,
-                                         .memory = memory,
-                                         .ready = ready,
                                          .read = fig__pictures_read,
                                          .feed = feed,
                                          .evaluate = evaluate,
-                                         .sample = sample,
-                                         .sample_ending = ".png",
                                          .unit = "pictures",
                                          .flops = flops,
                                          .tokens = fig__pictures_per_step,
-                                         .data_id = fig__pictures_data_id,
-                                         .free = contrastive_free};
+                                         .data_id = fig__pictures_data_id};

@@ -18,7 +18,6 @@ typedef struct network {
 
 typedef struct flow {
     network train, eval;
-    fig_drawer *drawer;
 } flow;
 
 static const fig__flow_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -70,29 +69,9 @@ static fig_status record(fig_trainer *t) {
     if (!f) return FIG_ERR_NOMEM;
     fig_status status = record_training(t, &f->train);
     t->phases[t->n_phases++] = f->train.phase;
-    return status ? status : record_evaluation(t, &f->eval);
-}
-
-static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
-    const flow *f = t->task_state;
-    fig_plan_memory eval = fig_plan_memory_of(f->eval.phase.plan);
-    *bytes = eval.arena_bytes;
-    *scratch = eval.scratch_bytes;
-    return FIG_OK;
-}
-
-static fig_status ready(fig_trainer *t) {
-    flow *f = t->task_state;
-    FIG_TRY(fig_plan_alloc(f->eval.phase.plan));
-    return fig_drawer_new(t->model, (size_t)FIG_MIN(t->o.sample_count, t->o.batch_size), &f->drawer);
-}
-
-static void flow_free(fig_trainer *t) {
-    flow *f = t->task_state;
-    if (!f) return;
-    fig_drawer_free(f->drawer);
-    fig__phase_free(&f->eval.phase);
-    fig__free(t->ctx, f);
+    if (!status) status = record_evaluation(t, &f->eval);
+    t->eval = f->eval.phase;
+    return status;
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------*/
@@ -184,21 +163,15 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     return status;
 }
 
-static fig_status sample(fig_trainer *t, fig__buf *file) {
-    return fig__pictures_preview(t, ((flow *)t->task_state)->drawer, file);
-}
-
 const fig__task fig__task_flow = {.name = "flow",
                                   .record = record,
-                                  .memory = memory,
-                                  .ready = ready,
+                                  .ready = fig__pictures_ready,
                                   .read = fig__pictures_read,
                                   .feed = feed,
                                   .evaluate = evaluate,
-                                  .sample = sample,
+                                  .sample = fig__pictures_preview,
                                   .sample_ending = ".png",
                                   .unit = "pictures",
                                   .flops = flops,
                                   .tokens = fig__pictures_per_step,
-                                  .data_id = fig__pictures_data_id,
-                                  .free = flow_free};
+                                  .data_id = fig__pictures_data_id};

@@ -22,7 +22,6 @@ typedef struct network {
 
 typedef struct gan {
     network phase[2], eval; /* eval: loss is the score of each picture */
-    fig_drawer *drawer;
 } gan;
 
 static const fig__gan_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -125,28 +124,9 @@ static fig_status record(fig_trainer *t) {
         t->phases[t->n_phases++] = s->phase[i].phase;
         FIG_TRY(status);
     }
-    return record_evaluation(t, &s->eval);
-}
-
-static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
-    fig_plan_memory eval = fig_plan_memory_of(((gan *)t->task_state)->eval.phase.plan);
-    *bytes = eval.arena_bytes;
-    *scratch = eval.scratch_bytes;
-    return FIG_OK;
-}
-
-static fig_status ready(fig_trainer *t) {
-    gan *s = t->task_state;
-    FIG_TRY(fig_plan_alloc(s->eval.phase.plan));
-    return fig_drawer_new(t->model, (size_t)t->o.batch_size, &s->drawer);
-}
-
-static void gan_free(fig_trainer *t) {
-    gan *s = t->task_state;
-    if (!s) return;
-    fig_drawer_free(s->drawer);
-    fig__phase_free(&s->eval.phase);
-    fig__free(t->ctx, s);
+    fig_status status = record_evaluation(t, &s->eval);
+    t->eval = s->eval.phase;
+    return status;
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------*/
@@ -282,7 +262,7 @@ static fig_status gather(trial *s, fig_data_split split) {
     }
     fig_draw_defaults(&o);
     o.num_samples = (int64_t)s->n, o.seed = t->o.seed, o.labels = labels, o.n_labels = s->n;
-    fig_status status = fig_draw(((gan *)t->task_state)->drawer, &o, take_picture, s, NULL);
+    fig_status status = fig_draw(t->drawer, &o, take_picture, s, NULL);
     fig__free(t->ctx, labels);
     return status;
 }
@@ -333,21 +313,15 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     return status;
 }
 
-static fig_status sample(fig_trainer *t, fig__buf *file) {
-    return fig__pictures_preview(t, ((gan *)t->task_state)->drawer, file);
-}
-
 const fig__task fig__task_gan = {.name = "gan",
                                  .record = record,
-                                 .memory = memory,
-                                 .ready = ready,
+                                 .ready = fig__pictures_ready,
                                  .read = fig__pictures_read,
                                  .feed = feed,
                                  .evaluate = evaluate,
-                                 .sample = sample,
+                                 .sample = fig__pictures_preview,
                                  .sample_ending = ".png",
                                  .unit = "pictures",
                                  .flops = flops,
                                  .tokens = fig__pictures_per_step,
-                                 .data_id = fig__pictures_data_id,
-                                 .free = gan_free};
+                                 .data_id = fig__pictures_data_id};

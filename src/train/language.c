@@ -68,7 +68,9 @@ static fig_status record(fig_trainer *t) {
     if (!l) return FIG_ERR_NOMEM;
     fig_status status = network_new(t, FIG_TRAIN, &l->train);
     t->phases[t->n_phases++] = l->train.phase;
-    return status ? status : network_new(t, FIG_EVAL, &l->eval);
+    if (!status) status = network_new(t, FIG_EVAL, &l->eval);
+    t->eval = l->eval.phase;
+    return status;
 }
 
 /* --- memory -----------------------------------------------------------------------------------------------------*/
@@ -78,21 +80,17 @@ static bool writes_samples(const fig_trainer *t) { return t->o.sample_tokens > 0
 static double tokens(const fig_trainer *t) { return (double)(t->o.grad_accum * t->o.batch_size * t->o.block_size); }
 
 static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
-    const language *l = t->task_state;
-    fig_plan_memory eval = fig_plan_memory_of(l->eval.phase.plan);
     size_t n_ctx = (size_t)fig_model_get_int(t->model, "block_size"), generator = 0;
     *scratch = 0;
     if (writes_samples(t))
         FIG_TRY(fig__generator_bytes(t->model, (size_t)t->o.sample_count, n_ctx, &generator, scratch));
-    *scratch = FIG_MAX(*scratch, eval.scratch_bytes);
-    *bytes = eval.arena_bytes + generator + (size_t)tokens(t) * 2 * sizeof(int32_t);
+    *bytes = generator + (size_t)tokens(t) * 2 * sizeof(int32_t);
     return FIG_OK;
 }
 
 static fig_status ready(fig_trainer *t) {
     language *l = t->task_state;
     size_t n = (size_t)tokens(t);
-    FIG_TRY(fig_plan_alloc(l->eval.phase.plan));
     l->inputs = FIG_NEW_N(t->ctx, int32_t, 2 * n);
     if (!l->inputs) return FIG_ERR_NOMEM;
     l->targets = l->inputs + n;
@@ -103,7 +101,6 @@ static void language_free(fig_trainer *t) {
     language *l = t->task_state;
     if (!l) return;
     fig_generator_free(l->gen);
-    fig__phase_free(&l->eval.phase);
     fig__free(t->ctx, l->inputs);
     fig__free(t->ctx, l);
 }

@@ -214,6 +214,7 @@ static fig_status save_sample(fig_trainer *t, const fig__buf *file) {
 
 static fig_status sample(fig_trainer *t) {
     fig__buf file;
+    if (!t->task->sample) return FIG_OK;
     fig__buf_init(&file, t->ctx, 64u << 20);
     fig_status status = with_ema(t, make_sample, &file);
     if (!status && file.len) status = save_sample(t, &file);

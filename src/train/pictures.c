@@ -1,7 +1,6 @@
 /* train/pictures.c: see pictures.h. Which picture a row is follows from seed and number of the row alone. */
 #include "train/pictures.h"
 #include <math.h>
-#include <stdlib.h>
 #include "base/rng.h"
 #include "media/image/image.h"
 #include "media/image/values.h"
@@ -77,50 +76,6 @@ void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int
     fig__parallel(t->ctx, (size_t)t->o.batch_size, feed_row, &j);
 }
 
-typedef struct shift_job {
-    fig_rng_key key;
-    float *x;
-    size_t side, row; /* pixels; numbers of a row of them */
-    uint64_t first;
-    int64_t reach;
-} shift_job;
-
-/* Row y of the result is row y - dy, dx pixels to the right; towards where they come from, so that none is overwritten
- * before it has moved. */
-static void move_picture(float *x, size_t side, size_t row, int64_t dx, int64_t dy) {
-    size_t of_pixel = row / side, gap = (size_t)llabs(dx) * of_pixel;
-    for (size_t i = 0; i < side; i++) {
-        int64_t y = dy > 0 ? (int64_t)(side - 1 - i) : (int64_t)i, from = y - dy;
-        float *to = x + (size_t)y * row;
-        bool inside = from >= 0 && from < (int64_t)side;
-        if (inside)
-            memmove(to + (dx > 0 ? gap : 0), x + (size_t)from * row + (dx < 0 ? gap : 0), (row - gap) * sizeof *x);
-        if (inside)
-            memset(dx > 0 ? to : to + row - gap, 0, gap * sizeof *x);
-        else
-            memset(to, 0, row * sizeof *x);
-    }
-}
-
-static void shift_row(void *arg, size_t r, int thread) {
-    (void)thread;
-    const shift_job *j = arg;
-    uint64_t sample = j->first + r, ways = (uint64_t)(2 * j->reach + 1);
-    int64_t dx = (int64_t)fig__rng_below(&j->key, sample, 0, ways) - j->reach,
-            dy = (int64_t)fig__rng_below(&j->key, sample, 4, ways) - j->reach;
-    move_picture(j->x + r * j->row * j->side, j->side, j->row, dx, dy);
-}
-
-void fig__pictures_shift(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, size_t reach) {
-    shift_job j = {.key = {(uint64_t)t->o.seed, fig__rng_stream("shift"), (uint64_t)t->p.iter},
-                   .x = fig_plan_data(plan, x),
-                   .side = fig_dim(x, 1),
-                   .row = fig_dim(x, 2) * fig_dim(x, 3),
-                   .first = (uint64_t)(i * t->o.batch_size)};
-    j.reach = (int64_t)FIG_MIN(reach, j.side / 2);
-    if (j.reach) fig__parallel(t->ctx, (size_t)t->o.batch_size, shift_row, &j);
-}
-
 const char *fig__pictures_data_id(const fig_trainer *t) { return fig_pictures_get_info(t->data.pictures)->data_sha256; }
 
 double fig__pictures_per_step(const fig_trainer *t) { return (double)(t->o.batch_size * t->o.grad_accum); }
@@ -162,12 +117,12 @@ static bool place(void *user, int64_t sample, const uint8_t *pixels) {
     return true;
 }
 
-static fig_status draw_sheet(const fig_trainer *t, fig_drawer *drawer, const fig_draw_options *o, fig__buf *file) {
+static fig_status draw_sheet(const fig_trainer *t, const fig_draw_options *o, fig__buf *file) {
     const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
     sheet s = {.across = (size_t)ceil(sqrt((double)o->num_samples)), .side = info->size};
     size_t down = ((size_t)o->num_samples + s.across - 1) / s.across, cell = s.side + GAP;
     FIG_TRY(fig__image_new(t->ctx, s.across * cell + GAP, down * cell + GAP, info->channels, &s.image));
-    fig_status status = fig_draw(drawer, o, place, &s, NULL);
+    fig_status status = fig_draw(t->drawer, o, place, &s, NULL);
     if (!status) status = fig__png_encode(t->ctx, &s.image, NULL, 0, file);
     fig__image_free(t->ctx, &s.image);
     return status;
@@ -180,7 +135,11 @@ static void choose_prompts(const fig_trainer *t, const char **prompts, size_t n)
     for (size_t i = 0; i < n; i++) prompts[i] = fig_pictures_caption(t->data.pictures, split, i * info->n[split] / n);
 }
 
-fig_status fig__pictures_preview(const fig_trainer *t, fig_drawer *drawer, fig__buf *file) {
+fig_status fig__pictures_ready(fig_trainer *t) {
+    return fig_drawer_new(t->model, (size_t)FIG_MIN(t->o.sample_count, t->o.batch_size), &t->drawer);
+}
+
+fig_status fig__pictures_preview(fig_trainer *t, fig__buf *file) {
     size_t n = (size_t)t->o.sample_count, n_classes = (size_t)fig_model_get_int(t->model, "n_classes");
     fig_draw_options o;
     fig_draw_defaults(&o);
@@ -195,7 +154,7 @@ fig_status fig__pictures_preview(const fig_trainer *t, fig_drawer *drawer, fig__
         choose_prompts(t, prompts, n);
         o.prompts = prompts, o.n_prompts = n;
     }
-    if (!status) status = draw_sheet(t, drawer, &o, file);
+    if (!status) status = draw_sheet(t, &o, file);
     fig__free(t->ctx, prompts);
     fig__free(t->ctx, labels);
     return status;
@@ -216,9 +175,9 @@ static bool place_below(void *user, int64_t pair, const uint8_t *pixels) {
     return place(s, (int64_t)((2 * row + 1) * s->across + column), pixels);
 }
 
-static fig_status draw_pairs(const fig_trainer *t, fig_drawer *drawer, size_t n, sheet *s, fig__buf *file) {
+static fig_status draw_pairs(const fig_trainer *t, size_t n, sheet *s, fig__buf *file) {
     fig_draw_options o;
-    size_t l = fig_drawer_n_latent(drawer);
+    size_t l = fig_drawer_n_latent(t->drawer);
     float *latents = FIG_NEW_N(t->ctx, float, n *l);
     fig_status status = latents ? FIG_OK : FIG_ERR_NOMEM;
     fig_draw_defaults(&o);
@@ -226,21 +185,21 @@ static fig_status draw_pairs(const fig_trainer *t, fig_drawer *drawer, size_t n,
     for (size_t i = 0; i < n && !status; i++) {
         const uint8_t *pixels = shown(t, i, n);
         place(s, (int64_t)(i / s->across * 2 * s->across + i % s->across), pixels);
-        status = fig_draw_encode(drawer, pixels, 1, latents + i * l);
+        status = fig_draw_encode(t->drawer, pixels, 1, latents + i * l);
     }
-    if (!status) status = fig_draw_latents(drawer, &o, latents, place_below, s, NULL);
+    if (!status) status = fig_draw_latents(t->drawer, &o, latents, place_below, s, NULL);
     if (!status) status = fig__png_encode(t->ctx, &s->image, NULL, 0, file);
     fig__free(t->ctx, latents);
     return status;
 }
 
-fig_status fig__pictures_pairs(const fig_trainer *t, fig_drawer *drawer, fig__buf *file) {
+fig_status fig__pictures_pairs(fig_trainer *t, fig__buf *file) {
     const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
     sheet s = {.across = (size_t)ceil(sqrt((double)t->o.sample_count)), .side = info->size};
     if (!s.across) return FIG_OK;
     size_t rows = (s.across + 1) / 2, cell = s.side + GAP;
     FIG_TRY(fig__image_new(t->ctx, s.across * cell + GAP, 2 * rows * cell + GAP, info->channels, &s.image));
-    fig_status status = draw_pairs(t, drawer, rows * s.across, &s, file);
+    fig_status status = draw_pairs(t, rows * s.across, &s, file);
     fig__image_free(t->ctx, &s.image);
     return status;
 }

@@ -12,9 +12,6 @@ uint64_t fig__pictures_row(const fig_trainer *t, int64_t r);
 void fig__pictures_values(const fig_trainer *t, fig_data_split split, uint64_t i, double low, float *out);
 /* Rows of micro-batch i of this step into an input [batch_size, size, size, channels] of a plan. */
 void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, double low);
-/* Moves the rows of micro-batch i, already fed, by up to `reach` pixels each way, other ones in every step; what comes
- * in from outside is 0. */
-void fig__pictures_shift(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, size_t reach);
 size_t fig__pictures_numbers(const fig_trainer *t); /* of one picture */
 const char *fig__pictures_data_id(const fig_trainer *t);
 double fig__pictures_per_step(const fig_trainer *t);
@@ -22,10 +19,12 @@ double fig__pictures_per_step(const fig_trainer *t);
 fig_status fig__pictures_read(fig_trainer *t);
 /* sample_count pictures as the file of a grid: of the classes in turn, or of captions that are held out (of training
  * ones where none are). */
-fig_status fig__pictures_preview(const fig_trainer *t, fig_drawer *drawer, fig__buf *file);
+fig_status fig__pictures_preview(fig_trainer *t, fig__buf *file);
+/* Makes t->drawer, for previews. */
+fig_status fig__pictures_ready(fig_trainer *t);
 /* As many pictures, every second row what the model makes of the row above it: held-out ones, for a drawer that
  * encodes. */
-fig_status fig__pictures_pairs(const fig_trainer *t, fig_drawer *drawer, fig__buf *file);
+fig_status fig__pictures_pairs(fig_trainer *t, fig__buf *file);
 /* Operations of a step, forward and backward, by the products of a network just recorded for batch_size pictures.
  */
 double fig__pictures_flops(const fig_trainer *t, const fig_graph *forward);

@@ -18,8 +18,7 @@ typedef struct network {
 typedef struct tokenizer {
     network train, eval;
     fig_tensor *of_picture[2]; /* of eval: mean squared error, mean absolute error, [n, 1] */
-    fig_drawer *drawer;
-    double flops; /* of a step */
+    double flops;              /* of a step */
 } tokenizer;
 
 static const fig__tokenizer_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -69,30 +68,9 @@ static fig_status record(fig_trainer *t) {
     fig_status status = record_training(t, &k->train);
     t->phases[t->n_phases++] = k->train.phase;
     if (!status) status = record_evaluation(t, k);
+    t->eval = k->eval.phase;
     k->flops = fig__pictures_flops(t, k->eval.phase.g);
     return status;
-}
-
-static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
-    const tokenizer *k = t->task_state;
-    fig_plan_memory eval = fig_plan_memory_of(k->eval.phase.plan);
-    *bytes = eval.arena_bytes;
-    *scratch = eval.scratch_bytes;
-    return FIG_OK;
-}
-
-static fig_status ready(fig_trainer *t) {
-    tokenizer *k = t->task_state;
-    FIG_TRY(fig_plan_alloc(k->eval.phase.plan));
-    return fig_drawer_new(t->model, (size_t)FIG_MIN(t->o.sample_count, t->o.batch_size), &k->drawer);
-}
-
-static void tokenizer_free(fig_trainer *t) {
-    tokenizer *k = t->task_state;
-    if (!k) return;
-    fig_drawer_free(k->drawer);
-    fig__phase_free(&k->eval.phase);
-    fig__free(t->ctx, k);
 }
 
 static void feed(fig_trainer *t, int phase, int64_t i) {
@@ -176,21 +154,15 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     return status;
 }
 
-static fig_status sample(fig_trainer *t, fig__buf *file) {
-    return fig__pictures_pairs(t, ((tokenizer *)t->task_state)->drawer, file);
-}
-
 const fig__task fig__task_tokenizer = {.name = "tokenizer",
                                        .record = record,
-                                       .memory = memory,
-                                       .ready = ready,
+                                       .ready = fig__pictures_ready,
                                        .read = fig__pictures_read,
                                        .feed = feed,
                                        .evaluate = evaluate,
-                                       .sample = sample,
+                                       .sample = fig__pictures_pairs,
                                        .sample_ending = ".png",
                                        .unit = "pictures",
                                        .flops = flops,
                                        .tokens = fig__pictures_per_step,
-                                       .data_id = fig__pictures_data_id,
-                                       .free = tokenizer_free};
+                                       .data_id = fig__pictures_data_id};

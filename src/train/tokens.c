@@ -28,7 +28,6 @@ typedef struct tokens {
     int32_t *codes[FIG_SPLIT_COUNT], *captions[FIG_SPLIT_COUNT]; /* [pictures, n_codes], [pictures, text_length] */
     bool encoded;
     fig__tokens_shape shape;
-    fig_drawer *drawer;
 } tokens;
 
 static const fig__tokens_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -105,6 +104,7 @@ static fig_status record(fig_trainer *t) {
     fig_status status = record_training(t, &k->train);
     t->phases[t->n_phases++] = k->train.phase;
     if (!status) status = record_evaluation(t, &k->eval);
+    t->eval = k->eval.phase;
     return status ? status : record_encoder(t, k);
 }
 
@@ -114,31 +114,28 @@ static size_t row_bytes(const fig_trainer *t) {
 
 static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
     const tokens *k = state_of(t);
-    fig_plan_memory eval = fig_plan_memory_of(k->eval.phase.plan), encoder = fig_plan_memory_of(k->encoder.plan);
-    *bytes = eval.arena_bytes + encoder.arena_bytes;
+    fig_plan_memory encoder = fig_plan_memory_of(k->encoder.plan);
+    *bytes = encoder.arena_bytes;
     for (int i = 0; i < FIG_SPLIT_COUNT; i++) *bytes += n_pictures(t, i) * row_bytes(t);
-    *scratch = FIG_MAX(eval.scratch_bytes, encoder.scratch_bytes);
+    *scratch = encoder.scratch_bytes;
     return FIG_OK;
 }
 
 static fig_status ready(fig_trainer *t) {
     tokens *k = state_of(t);
     FIG_TRY(fig__tokens_take_codec(t->model));
-    FIG_TRY(fig_plan_alloc(k->eval.phase.plan));
     FIG_TRY(fig_plan_alloc(k->encoder.plan));
     for (int i = 0; i < FIG_SPLIT_COUNT; i++) {
         k->codes[i] = FIG_NEW_N(t->ctx, int32_t, n_pictures(t, i) * row_bytes(t) / sizeof(int32_t) + 1);
         if (!k->codes[i]) return FIG_ERR_NOMEM;
         k->captions[i] = k->codes[i] + n_pictures(t, i) * k->shape.n_codes;
     }
-    return fig_drawer_new(t->model, (size_t)FIG_MIN(t->o.sample_count, t->o.batch_size), &k->drawer);
+    return fig__pictures_ready(t);
 }
 
 static void tokens_free(fig_trainer *t) {
     tokens *k = state_of(t);
     if (!k) return;
-    fig_drawer_free(k->drawer);
-    fig__phase_free(&k->eval.phase);
     fig_plan_free(k->encoder.plan);
     fig_graph_free(k->encoder.g);
     for (int i = 0; i < FIG_SPLIT_COUNT; i++) fig__free(t->ctx, k->codes[i]);
@@ -308,8 +305,6 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     return status;
 }
 
-static fig_status sample(fig_trainer *t, fig__buf *file) { return fig__pictures_preview(t, state_of(t)->drawer, file); }
-
 const fig__task fig__task_tokens = {.name = "tokens",
                                     .record = record,
                                     .memory = memory,
@@ -317,7 +312,7 @@ const fig__task fig__task_tokens = {.name = "tokens",
                                     .read = read_batch,
                                     .feed = feed,
                                     .evaluate = evaluate,
-                                    .sample = sample,
+                                    .sample = fig__pictures_preview,
                                     .sample_ending = ".png",
                                     .unit = "pictures",
                                     .flops = flops,

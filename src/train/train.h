@@ -6,6 +6,7 @@
  *     tasks.def     what there is to learn: a file each, which knows the data, the losses and the samples */
 #ifndef FIG_TRAIN_PRIVATE_H
 #define FIG_TRAIN_PRIVATE_H
+#include <fig/draw.h>
 #include <fig/generate.h>
 #include <fig/train.h>
 #include <stdio.h>
@@ -58,23 +59,26 @@ typedef struct fig__phase {
 
 typedef struct fig__task {
     const char *name;
-    /* Checks data, model and settings against each other and records everything: t->phases, t->task_state. Takes no
-     * memory for data. */
+    /* Checks data, model and settings against each other and records everything: t->phases, t->eval, t->task_state.
+     * Takes no memory for data. */
     fig_status (*record)(fig_trainer *t);
-    /* What it will take beside the phases' plans: bytes, and the scratch of each thread. */
+    /* What it will take beside the plans of phases and evaluation: bytes, and the scratch of each thread. NULL:
+     * nothing.
+     */
     fig_status (*memory)(const fig_trainer *t, size_t *bytes, size_t *scratch);
-    fig_status (*ready)(fig_trainer *t); /* takes that memory */
+    fig_status (*ready)(fig_trainer *t); /* takes that memory; may be NULL */
     fig_status (*read)(fig_trainer *t);  /* the whole batch of step t->p.iter; counts it in t->p.n_tokens */
     /* Micro-batch i into the plan of a phase. */
     void (*feed)(fig_trainer *t, int phase, int64_t i);
     fig_status (*evaluate)(fig_trainer *t, fig_scores *scores); /* fig__add_score; val_loss comes first */
-    /* What the model makes now, as a file's contents; left empty when there is nothing to show. */
+    /* What the model makes now, as a file's contents; left empty when there is nothing to show. May be
+     * NULL. */
     fig_status (*sample)(fig_trainer *t, fig__buf *file);
     const char *sample_ending, *unit;             /* ".txt", ".png"; "tokens", "pictures" */
     double (*flops)(const fig_trainer *t);        /* of one step, forward and backward */
     double (*tokens)(const fig_trainer *t);       /* of one step, for rates, in units */
     const char *(*data_id)(const fig_trainer *t); /* a hash of what is learnt from: a run goes on with the same only */
-    void (*free)(fig_trainer *t);
+    void (*free)(fig_trainer *t);                 /* NULL: the state is one piece of memory */
 } fig__task;
 /* A FIG_TRAIN_NOTE: something that whoever trains should know. */
 void fig__note(fig_trainer *t, const char *text);
@@ -101,6 +105,8 @@ struct fig_trainer {
     void *task_state; /* the task's own, from record to free */
     fig__phase phases[FIG__MAX_PHASES];
     int n_phases;
+    fig__phase eval;    /* of held-out data; memory and end are the trainer's, as with phases */
+    fig_drawer *drawer; /* for previews, where a task makes one; freed by the trainer */
     fig__optimizer *opt;
     fig__progress p;
     float **levels;

@@ -18,9 +18,14 @@ static int tree_levels(int64_t n) {
 
 /* Of all networks, scratch of all threads included. */
 static fig_status networks_bytes(const fig_trainer *t, size_t *arena, size_t *all) {
-    size_t own, scratch;
-    FIG_TRY(t->task->memory(t, &own, &scratch));
+    size_t own = 0, scratch = 0;
+    if (t->task->memory) FIG_TRY(t->task->memory(t, &own, &scratch));
     *arena = 0;
+    if (t->eval.plan) {
+        fig_plan_memory m = fig_plan_memory_of(t->eval.plan);
+        own += m.arena_bytes;
+        scratch = FIG_MAX(scratch, m.scratch_bytes);
+    }
     for (int i = 0; i < t->n_phases; i++) {
         fig_plan_memory m = fig_plan_memory_of(t->phases[i].plan);
         *arena += m.arena_bytes;
@@ -83,6 +88,7 @@ static fig_status take_memory(fig_trainer *t) {
     size_t n_flat;
     FIG_TRY(fig_model_init(t->model));
     for (int i = 0; i < t->n_phases; i++) FIG_TRY(fig_plan_alloc(t->phases[i].plan));
+    if (t->eval.plan) FIG_TRY(fig_plan_alloc(t->eval.plan));
     FIG_TRY(fig__optimizer_new(t->ctx, t->params, &t->o, &t->opt));
     for (int i = 0; i < t->n_phases; i++)
         FIG_TRY(fig__optimizer_part(t->opt, t->phases[i].pattern, &t->phases[i].part));
@@ -93,7 +99,7 @@ static fig_status take_memory(fig_trainer *t) {
     if (!t->levels || !t->level_used) return FIG_ERR_NOMEM;
     for (int i = 0; i < t->n_levels; i++)
         if (!(t->levels[i] = FIG_NEW_N(t->ctx, float, n_flat))) return FIG_ERR_NOMEM;
-    return t->task->ready(t);
+    return t->task->ready ? t->task->ready(t) : FIG_OK;
 }
 
 fig_status fig__trainer_ready(fig_trainer *t) {
@@ -110,7 +116,12 @@ fig_status fig__trainer_ready(fig_trainer *t) {
 void fig_trainer_free(fig_trainer *t) {
     if (!t) return;
     fig_context *ctx = t->ctx;
-    if (t->task) t->task->free(t);
+    fig_drawer_free(t->drawer);
+    if (t->task && t->task->free)
+        t->task->free(t);
+    else
+        fig__free(ctx, t->task_state);
+    fig__phase_free(&t->eval);
     for (int i = 0; i < t->n_phases; i++) fig__phase_free(&t->phases[i]);
     fig__optimizer_free(t->opt);
     for (int i = 0; i < t->n_levels && t->levels; i++) fig__free(ctx, t->levels[i]);

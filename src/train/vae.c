@@ -17,8 +17,7 @@ typedef struct network {
 typedef struct vae {
     network train, eval;
     fig_tensor *bound; /* of eval: [n, 1] */
-    fig_drawer *drawer;
-    double flops; /* of a step */
+    double flops;      /* of a step */
 } vae;
 
 static const fig__vae_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -75,30 +74,9 @@ static fig_status record(fig_trainer *t) {
     fig_status status = record_training(t, &v->train);
     t->phases[t->n_phases++] = v->train.phase;
     if (!status) status = record_evaluation(t, v);
+    t->eval = v->eval.phase;
     v->flops = fig__pictures_flops(t, v->eval.phase.g);
     return status;
-}
-
-static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
-    const vae *v = t->task_state;
-    fig_plan_memory eval = fig_plan_memory_of(v->eval.phase.plan);
-    *bytes = eval.arena_bytes;
-    *scratch = eval.scratch_bytes;
-    return FIG_OK;
-}
-
-static fig_status ready(fig_trainer *t) {
-    vae *v = t->task_state;
-    FIG_TRY(fig_plan_alloc(v->eval.phase.plan));
-    return fig_drawer_new(t->model, (size_t)FIG_MIN(t->o.sample_count, t->o.batch_size), &v->drawer);
-}
-
-static void vae_free(fig_trainer *t) {
-    vae *v = t->task_state;
-    if (!v) return;
-    fig_drawer_free(v->drawer);
-    fig__phase_free(&v->eval.phase);
-    fig__free(t->ctx, v);
 }
 
 /* --- steps ------------------------------------------------------------------------------------------------------*/
@@ -184,21 +162,15 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     return status;
 }
 
-static fig_status sample(fig_trainer *t, fig__buf *file) {
-    return fig__pictures_preview(t, ((vae *)t->task_state)->drawer, file);
-}
-
 const fig__task fig__task_vae = {.name = "vae",
                                  .record = record,
-                                 .memory = memory,
-                                 .ready = ready,
+                                 .ready = fig__pictures_ready,
                                  .read = fig__pictures_read,
                                  .feed = feed,
                                  .evaluate = evaluate,
-                                 .sample = sample,
+                                 .sample = fig__pictures_preview,
                                  .sample_ending = ".png",
                                  .unit = "pictures",
                                  .flops = flops,
                                  .tokens = fig__pictures_per_step,
-                                 .data_id = fig__pictures_data_id,
-                                 .free = vae_free};
+                                 .data_id = fig__pictures_data_id};
