@@ -13,7 +13,7 @@ static struct {
     bool quiet, terminal, asked; /* asked: terminal is known */
     bool drawn;                  /* a line without an end stands on the terminal */
     double started, last;
-    const char *stage; /* of a dataset: each has a clock of its own */
+    char stage[64]; /* of a dataset, of an evaluation: each has a clock of its own */
 } meter;
 
 static bool on_terminal(void) {
@@ -27,7 +27,7 @@ void fig__meter_start(bool quiet) {
     meter.quiet = quiet;
     meter.started = fig__now();
     meter.last = 0;
-    meter.stage = NULL;
+    meter.stage[0] = 0;
 }
 
 bool fig__meter_due(void) {
@@ -104,8 +104,9 @@ void fig__meter_bytes(const char *what, uint64_t done, uint64_t total) {
 }
 
 static void enter_stage(const char *stage) {
-    if (!meter.stage || strcmp(meter.stage, stage) != 0) fig__meter_start(meter.quiet);
-    meter.stage = stage;
+    if (strncmp(meter.stage, stage, sizeof meter.stage - 1) == 0) return;
+    fig__meter_start(meter.quiet);
+    snprintf(meter.stage, sizeof meter.stage, "%s", stage); /* a copy: the caller's may be gone by the next call */
 }
 
 void fig__meter_count(const char *what, int64_t done, int64_t total) {
