@@ -330,6 +330,8 @@ static fig_status report(const fig__run *run) {
     if (r->n_skipped)
         FIG_TRY(fig__printf(ctx, "%llu steps were skipped: their gradient was not finite\n",
                             (unsigned long long)r->n_skipped));
+    bool judges = run->arch->family == &fig_family_classifier || run->arch->family == &fig_family_contrastive;
+    if (judges) return fig__printf(ctx, "judge with it: figment eval MODEL --extractor %s\n", out);
     return fig__printf(ctx, "%s with it: figment generate %s\n", run->medium->verb, out);
 }
 

@@ -121,7 +121,7 @@ static outcome learn(const char *arch, const char *settings, int64_t max_iters) 
 }
 
 TEST(a_classifier_learns_corners) {
-    const char *settings = "image_size=8 n_channels=3 n_classes=4 n_features=32 shift=1 dropout=0.1";
+    const char *settings = "image_size=8 n_channels=3 n_classes=4 n_features=32 dropout=0.1";
     outcome o = learn("classifier", settings, 40);
     EXPECT(o.accuracy > 0.95 && o.last < o.first / 2);
     EXPECT_EQ_I(learn("classifier", settings, 40).hash, o.hash);
@@ -131,7 +131,7 @@ TEST(a_classifier_learns_corners) {
 TEST(a_contrastive_model_learns_captions) {
     outcome o = learn("contrastive",
                       "image_size=8 n_channels=3 n_features=16 n_level=2 n_layer=1 n_head=2 n_embd=32 text_length=12 "
-                      "shift=0 dropout=0",
+                      "dropout=0",
                       80);
     EXPECT(o.last < o.first - 0.7 && o.r_precision > 0.07);
 }
