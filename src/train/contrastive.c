@@ -54,11 +54,7 @@ static fig_status record_training(fig_trainer *t, network *n) {
     if (!target) return FIG_ERR_NOMEM;
     fig_tensor *turned = fig_contiguous(g, fig_transpose(g, logits, 0, 1));
     fig_tensor *both = fig_add(g, fig_cross_entropy(g, logits, target, 0), fig_cross_entropy(g, turned, target, 0));
-    fig_tensor *mean = fig_reshape(g, fig_mean(g, both, FIG_ALL_AXES), 1, (int64_t[]){1});
-    n->phase.loss = fig_scale(g, mean, 0.5 / (double)t->o.grad_accum);
-    fig_backward_params(g, n->phase.loss);
-    FIG_TRY(fig_graph_status(g));
-    return fig_plan_new(g, &n->phase.loss, 1, NULL, &n->phase.plan);
+    return fig__phase_descend(t, &n->phase, fig_scale(g, fig_mean(g, both, FIG_ALL_AXES), 0.5));
 }
 
 static fig_status record_evaluation(fig_trainer *t, network *n) {

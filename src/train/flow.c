@@ -45,12 +45,7 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n, fig_tensor **
 static fig_status record_training(fig_trainer *t, network *n) {
     fig_tensor *error;
     FIG_TRY(begin(t, FIG_TRAIN, n, &error));
-    fig_graph *g = n->phase.g;
-    fig_tensor *mean = fig_reshape(g, fig_mean(g, error, FIG_ALL_AXES), 1, (int64_t[]){1});
-    n->phase.loss = fig_scale(g, mean, 1.0 / (double)t->o.grad_accum);
-    fig_backward_params(g, n->phase.loss);
-    FIG_TRY(fig_graph_status(g));
-    return fig_plan_new(g, &n->phase.loss, 1, NULL, &n->phase.plan);
+    return fig__phase_descend(t, &n->phase, fig_mean(n->phase.g, error, FIG_ALL_AXES));
 }
 
 static fig_status record_evaluation(fig_trainer *t, network *n) {

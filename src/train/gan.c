@@ -37,14 +37,6 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n) {
     return fig_graph_status(g);
 }
 
-static fig_status finish(fig_trainer *t, network *n, fig_tensor *loss) {
-    fig_graph *g = n->phase.g;
-    n->phase.loss = fig_scale(g, fig_reshape(g, loss, 1, (int64_t[]){1}), 1.0 / (double)t->o.grad_accum);
-    fig_backward_params_of(g, n->phase.loss, n->phase.pattern);
-    FIG_TRY(fig_graph_status(g));
-    return fig_plan_new(g, &n->phase.loss, 1, NULL, &n->phase.plan);
-}
-
 static fig_tensor *latents(fig_trainer *t, fig_graph *g) {
     return fig_input(g, "z", FIG_F32, 2, (size_t[]){(size_t)t->o.batch_size, (size_t)config_of(t)->n_latent});
 }
@@ -56,7 +48,7 @@ static fig_status record_generator(fig_trainer *t, network *n) {
     n->label = fig__gan_label(t->model, g, (size_t)t->o.batch_size);
     fig_tensor *made = fig__gan_judge(t->model, g, fig__gan_generate(t->model, g, n->z, n->label), n->label);
     fig_tensor *real = config_of(t)->loss == FIG__RELATIVISTIC ? fig__gan_judge(t->model, g, n->x, n->label) : NULL;
-    return finish(t, n, fig__gan_generator_loss(g, real, made));
+    return fig__phase_descend(t, &n->phase, fig__gan_generator_loss(g, real, made));
 }
 
 /* Real and made pictures as one batch, where nothing in the network lets one see the other. */
@@ -92,9 +84,9 @@ static fig_status record_discriminator(fig_trainer *t, network *n) {
     if (c->gamma > 0 || c->gamma_end > 0) n->gamma = fig_input(g, "gamma", FIG_F32, 1, (size_t[]){1});
     fig_tensor *label = n->label ? fig_slice(g, n->label, 0, 0, batch) : NULL;
     fig_tensor *made = fig_stop_gradient(g, fig__gan_generate(t->model, g, n->z, label));
-    return finish(t, n,
-                  t->model->arch->net.gan->batch_statistics ? record_apart(t, n, made, label)
-                                                            : record_together(t, n, made));
+    return fig__phase_descend(t, &n->phase,
+                              t->model->arch->net.gan->batch_statistics ? record_apart(t, n, made, label)
+                                                                        : record_together(t, n, made));
 }
 
 static fig_status record_evaluation(fig_trainer *t, network *n) {

@@ -41,11 +41,7 @@ static fig_status record_training(fig_trainer *t, network *n) {
     FIG_TRY(begin(t, FIG_TRAIN, n));
     fig_graph *g = n->phase.g;
     fig_tensor *cost = config_of(t)->loss == FIG__L1 ? fig_abs(g, n->error) : fig_square(g, n->error);
-    cost = fig_reshape(g, fig_mean(g, cost, FIG_ALL_AXES), 1, (int64_t[]){1});
-    n->phase.loss = fig_scale(g, cost, 1.0 / (double)t->o.grad_accum);
-    fig_backward_params(g, n->phase.loss);
-    FIG_TRY(fig_graph_status(g));
-    return fig_plan_new(g, &n->phase.loss, 1, NULL, &n->phase.plan);
+    return fig__phase_descend(t, &n->phase, fig_mean(g, cost, FIG_ALL_AXES));
 }
 
 static fig_status record_evaluation(fig_trainer *t, tokenizer *k) {

@@ -122,6 +122,8 @@ struct fig_trainer {
 
 fig_status fig__trainer_ready(fig_trainer *t); /* memory, first values, optimizer */
 void fig__phase_free(fig__phase *phase);
+/* While recording: the phase descends this mean over one micro-batch (one number): its gradients, and the plan. */
+fig_status fig__phase_descend(fig_trainer *t, fig__phase *phase, fig_tensor *mean);
 /* The gradient of a phase over grad_accum micro-batches, once task->read has been called; *loss and *norm of it. */
 fig_status fig__phase_gradient(fig_trainer *t, int phase, double *loss, double *norm);
 

@@ -1,10 +1,19 @@
 /* train/trainer.c: what a run needs, worked out before memory is taken: graphs, plans, sizes, checks. */
 #include "train/train.h"
+#include <fig/ops.h>
 
 void fig__phase_free(fig__phase *phase) {
     fig_plan_free(phase->plan);
     fig_graph_free(phase->g);
     *phase = (fig__phase){0};
+}
+
+fig_status fig__phase_descend(fig_trainer *t, fig__phase *phase, fig_tensor *mean) {
+    fig_graph *g = phase->g;
+    phase->loss = fig_scale(g, fig_reshape(g, mean, 1, (int64_t[]){1}), 1.0 / (double)t->o.grad_accum);
+    fig_backward_params_of(g, phase->loss, phase->pattern);
+    FIG_TRY(fig_graph_status(g));
+    return fig_plan_new(g, &phase->loss, 1, NULL, &phase->plan);
 }
 
 /* --- memory -----------------------------------------------------------------------------------------------------*/

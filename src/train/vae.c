@@ -52,10 +52,7 @@ static fig_status record_training(fig_trainer *t, network *n) {
     fig_tensor *loss = c->n_importance == 1
                            ? elbo_loss(c, g, n)
                            : fig_neg(g, fig_mean(g, fig__log_mean_exp(g, n->terms.log_weight), FIG_ALL_AXES));
-    n->phase.loss = fig_scale(g, fig_reshape(g, loss, 1, (int64_t[]){1}), 1.0 / (double)t->o.grad_accum);
-    fig_backward_params(g, n->phase.loss);
-    FIG_TRY(fig_graph_status(g));
-    return fig_plan_new(g, &n->phase.loss, 1, NULL, &n->phase.plan);
+    return fig__phase_descend(t, &n->phase, loss);
 }
 
 static fig_status record_evaluation(fig_trainer *t, vae *v) {
