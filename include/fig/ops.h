@@ -194,6 +194,10 @@ fig_tensor *fig_attention(fig_graph *g, fig_tensor *q, fig_tensor *k, fig_tensor
  * target int32, < 0: ignored (loss 0). Results fp32, one per row. */
 /* logits [.., n_class padded]; n_class: how many count (0: all). */
 fig_tensor *fig_cross_entropy(fig_graph *g, fig_tensor *logits, fig_tensor *target, size_t n_class);
+/* -log of the probability of target under independent sigmoid(logit), summed over the last axis: [.., c] -> [..].
+ * target in 0 .. 1, [.., c], to which no gradient flows; with fewer rows than logits, each counts for as many
+ * consecutive rows (the samples of one picture). */
+fig_tensor *fig_binary_cross_entropy(fig_graph *g, fig_tensor *logits, fig_tensor *target);
 /* Cross-entropy of x [.., c] times weight [v, c] transposed, in chunks of rows, so that the logits [.., v] never exist
  * as a whole. n_class <= v: the rest of weight is padding. */
 fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *target,

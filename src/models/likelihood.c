@@ -6,11 +6,6 @@
 #include "base/rng.h"
 #include "models/vae.h"
 
-/* x log p + (1 - x) log(1 - p) with p = sigmoid(logit). */
-static fig_tensor *bernoulli(fig_graph *g, fig_tensor *x, fig_tensor *logit) {
-    return fig_sub(g, fig_mul(g, logit, x), fig_softplus(g, logit));
-}
-
 #define FIRST_LOG_SCALE (-3)
 static fig_tensor *log_scale(fig_graph *g, size_t channels) {
     return fig_param(g, "log_scale", (fig_init){FIG_INIT_ZEROS, 0}, 1, &channels);
@@ -32,9 +27,11 @@ static fig_tensor *logistic(fig_graph *g, fig_tensor *x, fig_tensor *mean) {
 }
 
 fig_tensor *fig__vae_log_likelihood(fig_graph *g, int likelihood, fig_tensor *x, fig_tensor *mean) {
-    mean = fig_cast(g, mean, fig__real_dtype(g));
-    fig_tensor *each = likelihood == FIG__LOGISTIC ? logistic(g, x, mean) : bernoulli(g, x, mean);
-    return fig_reshape(g, fig_sum(g, fig_reshape(g, each, 3, (int64_t[]){0, 0, -1}), -1), 2, (int64_t[]){0, 0});
+    int64_t rows[3] = {0, 0, -1};
+    if (likelihood != FIG__LOGISTIC)
+        return fig_neg(g, fig_binary_cross_entropy(g, fig_reshape(g, mean, 3, rows), fig_reshape(g, x, 3, rows)));
+    fig_tensor *each = logistic(g, x, fig_cast(g, mean, fig__real_dtype(g)));
+    return fig_reshape(g, fig_sum(g, fig_reshape(g, each, 3, rows), -1), 2, (int64_t[]){0, 0});
 }
 
 #define LOG_2PI 1.8378770664093453

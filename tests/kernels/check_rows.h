@@ -324,6 +324,47 @@ static void check_xent_bwd(void) {
         for (int v = 0; v < 4; v++) xent_bwd_run(classes[s], shifts[s % 3], float_types[v & 1], float_types[v >> 1]);
 }
 
+/* Terms of either sign are summed, each with the errors of exp and log1p. */
+static void bce_fwd_run(size_t n, size_t shift, fig_dtype type) {
+    array x = random_scores(type, 1, n, shift, TAME), target = array_new(FIG_F32, n, shift + 1);
+    array loss = array_new(FIG_F32, 1, 0), want = array_new(FIG_F64, 1, 0);
+    for (size_t i = 0; i < n; i++) array_set(&target, i, i % 3 ? random_unit() : (double)(i % 2));
+    array target2 = array_copy(&target, FIG_F64, 0);
+    now_.t->bce_fwd(n, x.p, type, target.p, loss.p);
+    figk_oracle()->bce_fwd(n, x.p, type, target2.p, want.p);
+    double size = 0;
+    for (size_t i = 0; i < n; i++) size += fabs(array_get(&x, i)) + 0.7;
+    expect_near(FIG_F32, array_get(&loss, 0), array_get(&want, 0), ((double)n + 10) * U * size, 0);
+    array_free(&x), array_free(&target), array_free(&target2), array_free(&loss), array_free(&want);
+}
+static void check_bce_fwd(void) {
+    for (size_t s = 0; s < FIG_COUNT(sizes); s++)
+        for (int t = 0; t < 2; t++) bce_fwd_run(sizes[s], shifts[s % 3], float_types[t]);
+}
+
+static void bce_bwd_run(size_t n, size_t shift, fig_dtype xt, fig_dtype yt) {
+    array x = random_scores(xt, 1, n, shift, TAME), target = array_new(FIG_F32, n, shift + 1);
+    array dx = array_new(yt, n, shift), want = array_new(FIG_F64, n, 0);
+    float d = 1.75f;
+    double d2 = d;
+    for (size_t i = 0; i < n; i++) array_set(&target, i, i % 3 ? random_unit() : (double)(i % 2));
+    array target2 = array_copy(&target, FIG_F64, 0);
+    now_.t->bce_bwd(n, x.p, xt, target.p, &d, dx.p, yt);
+    figk_oracle()->bce_bwd(n, x.p, xt, target2.p, &d2, want.p, FIG_F64);
+    for (size_t i = 0; i < n; i++) expect_near(yt, array_get(&dx, i), array_get(&want, i), 8 * U * d2, i);
+    if (xt == yt) {
+        array in_place = array_copy(&x, xt, shift + 2);
+        now_.t->bce_bwd(n, in_place.p, xt, target.p, &d, in_place.p, yt);
+        expect(same_bits(&dx, &in_place), "in place differs");
+        array_free(&in_place);
+    }
+    array_free(&x), array_free(&target), array_free(&target2), array_free(&dx), array_free(&want);
+}
+static void check_bce_bwd(void) {
+    for (size_t s = 0; s < FIG_COUNT(sizes); s++)
+        for (int v = 0; v < 4; v++) bce_bwd_run(sizes[s], shifts[s % 3], float_types[v & 1], float_types[v >> 1]);
+}
+
 /* --- rotary embedding ----------------------------------------------------------------------------------------*/
 
 typedef struct rope_case {

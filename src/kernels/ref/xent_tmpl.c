@@ -1,4 +1,5 @@
-/* kernels/ref/xent_tmpl.c: cross-entropy of logits with class numbers, and its gradient. */
+/* kernels/ref/xent_tmpl.c: cross-entropy of logits, with class numbers or with targets between 0 and 1, and gradients.
+ */
 #include "real.h"
 
 void REF(xent_fwd)(size_t rows, size_t cols, size_t ld, const void *logits, fig_dtype xt, const int32_t *target,
@@ -31,7 +32,27 @@ void REF(xent_bwd)(size_t rows, size_t cols, size_t ld, const void *logits, fig_
     }
 }
 
+void REF(bce_fwd)(size_t n, const void *x, fig_dtype xt, const void *target, void *loss) {
+    real sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        real a = ref_get(x, xt, i);
+        sum += (a > 0 ? a : 0) - a * ((const real *)target)[i] + m_log1p(m_exp(-m_fabs(a)));
+    }
+    *(real *)loss = sum;
+}
+
+void REF(bce_bwd)(size_t n, const void *x, fig_dtype xt, const void *target, const void *dloss, void *dx,
+                  fig_dtype yt) {
+    real d = *(const real *)dloss;
+    for (size_t i = 0; i < n; i++) {
+        real p = 1 / (1 + m_exp(-ref_get(x, xt, i)));
+        ref_set(dx, yt, i, (p - ((const real *)target)[i]) * d);
+    }
+}
+
 void REF(fill_xent)(figk_table *t) {
     t->xent_fwd = REF(xent_fwd);
     t->xent_bwd = REF(xent_bwd);
+    t->bce_fwd = REF(bce_fwd);
+    t->bce_bwd = REF(bce_bwd);
 }

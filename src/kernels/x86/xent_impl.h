@@ -1,4 +1,4 @@
-/* kernels/x86/xent_impl.h: cross-entropy of logits and its gradient, in one visit to memory each. */
+/* kernels/x86/xent_impl.h: cross-entropies of logits and their gradients, in one visit to memory each. */
 #include "vec_kernel.h"
 #include "vec_math.h"
 
@@ -85,8 +85,32 @@ void ISA(xent_bwd)(size_t rows, size_t cols, size_t ld, const void *logits, fig_
     PICK2(xt, yt, xent_bwd_rows, rows, cols, ld, logits, target, lse, dloss, dlogits);
 }
 
+V_FN void bce_row(size_t n, const void *x, const float *target, float *loss, fig_dtype xt) {
+    vf s[CHAINS] = {v_zero(), v_zero(), v_zero(), v_zero()};
+    CHAIN_LANES(n, i, k, c, {
+        vf a = get(x, xt, i, k);
+        vf each = v_fnma(a, get(target, FIG_F32, i, k), v_max(a, v_zero()));
+        s[c] = v_add(s[c], only(k, v_add(each, v_log1p(v_exp(v_neg(v_abs(a)))))));
+    });
+    *loss = v_sum_chains(s);
+}
+void ISA(bce_fwd)(size_t n, const void *x, fig_dtype xt, const void *target, void *loss) {
+    PICK(xt, bce_row, n, x, target, loss);
+}
+
+V_FN void bce_bwd_row(size_t n, const void *x, const float *target, float dloss, void *dx, fig_dtype xt, fig_dtype yt) {
+    vf d = v_set1(dloss);
+    LANES(n, i, k, { put(dx, yt, i, k, v_mul(v_sub(v_sigmoid(get(x, xt, i, k)), get(target, FIG_F32, i, k)), d)); });
+}
+void ISA(bce_bwd)(size_t n, const void *x, fig_dtype xt, const void *target, const void *dloss, void *dx,
+                  fig_dtype yt) {
+    PICK2(xt, yt, bce_bwd_row, n, x, target, *(const float *)dloss, dx);
+}
+
 void ISA_FILL(xent)(figk_table *t) {
     t->xent_fwd = ISA(xent_fwd);
     t->xent_bwd = ISA(xent_bwd);
+    t->bce_fwd = ISA(bce_fwd);
+    t->bce_bwd = ISA(bce_bwd);
 }
 #endif
