@@ -31,7 +31,7 @@ struct fig__optimizer {
     float *grads, *first, *second, *ema; /* second: AdamW only */
     size_t n_flat;
     double *partial; /* of each fixed piece of a gradient */
-    float *work;     /* Muon: four matrices of the largest size */
+    float *work;     /* Muon: N_MATRICES of the largest size */
     void *gemm_workspace;
     size_t largest;
     /* of the current update */
@@ -55,17 +55,17 @@ static matrix_sizes wide(const fig_param_info *p) {
     return (matrix_sizes){FIG_MIN(p->shape[0], p->shape[1]), FIG_MAX(p->shape[0], p->shape[1])};
 }
 
-static figk_gemm product(size_t m, size_t n, size_t k, const float *a, const float *b, bool b_trans, float *c,
-                         double alpha, double beta) {
+static figk_gemm product(fig_dtype type, size_t m, size_t n, size_t k, const void *a, const void *b, bool b_trans,
+                         float *c, double alpha, double beta) {
     return (figk_gemm){.m = m,
                        .n = n,
                        .k = k,
                        .batch = 1,
                        .a = a,
-                       .at = FIG_F32,
+                       .at = type,
                        .lda = k,
                        .b = b,
-                       .bt = FIG_F32,
+                       .bt = type,
                        .b_trans = b_trans,
                        .ldb = b_trans ? k : n,
                        .c = c,
@@ -80,16 +80,34 @@ static void multiply(fig__optimizer *opt, figk_gemm g) {
     figk_gemm_run(opt->ctx, &g);
 }
 
-/* X (rows <= cols) towards U V^T: X <- aX + (bA + cA^2) X with A = X X^T; the quintic's coefficients are Jordan's. */
-static void orthogonalise(fig__optimizer *opt, float *x, size_t r, size_t c, float *a, float *b, float *y) {
+/* What the products read: of a network that computes in bf16 they are in bf16 too, as Jordan's are; the quintic pulls
+ * their errors in, and it is twice as fast. */
+static fig_dtype operand_type(const fig_param_info *p) { return p->copy ? FIG_BF16 : FIG_F32; }
+static const void *operand(fig__optimizer *opt, fig_dtype type, size_t n, const float *x, void *rounded) {
+    if (type == FIG_F32) return x;
+    figk_convert(opt->ctx, n, rounded, type, x, FIG_F32);
+    return rounded;
+}
+
+#define N_MATRICES 5 /* of the largest size: x, y, a, b, and what two of them are rounded to */
+
+/* X (rows <= cols) towards U V^T: X <- aX + (bA + cA^2) X with A = X X^T; the quintic's coefficients are Jordan's.
+ * `x` and `y` are exchanged for the result in *x. */
+static void orthogonalise(fig__optimizer *opt, fig_dtype type, size_t r, size_t c, float **x, float *y) {
     static const double ka = 3.4445, kb = -4.7750, kc = 2.0315;
+    float *a = opt->work + 2 * opt->largest, *b = a + opt->largest;
+    uint16_t *rounded = (uint16_t *)(b + opt->largest), *rounded_too = rounded + opt->largest;
     for (int i = 0; i < 5; i++) {
-        multiply(opt, product(r, r, c, x, x, true, a, 1, 0));
+        const void *xs = operand(opt, type, r * c, *x, rounded);
+        multiply(opt, product(type, r, r, c, xs, xs, true, a, 1, 0));
         memcpy(b, a, r * r * sizeof *a);
-        multiply(opt, product(r, r, r, a, a, false, b, kc, kb));
-        memcpy(y, x, r * c * sizeof *x);
-        multiply(opt, product(r, c, r, b, x, false, y, 1, ka));
-        memcpy(x, y, r * c * sizeof *x);
+        const void *as = operand(opt, type, r * r, a, rounded_too);
+        multiply(opt, product(type, r, r, r, as, as, false, b, kc, kb));
+        memcpy(y, *x, r * c * sizeof *y);
+        const void *bs = operand(opt, type, r * r, b, rounded_too);
+        multiply(opt, product(type, r, c, r, bs, xs, false, y, 1, ka));
+        float *made = y;
+        y = *x, *x = made;
     }
 }
 
@@ -98,7 +116,7 @@ static void muon_update(fig__optimizer *opt, const fig_param_info *p) {
     matrix_sizes s = wide(p);
     size_t n = p->numel;
     float *g = opt->grads + p->flat_offset, *v = opt->first + p->flat_offset, *w = p->data;
-    float *x = opt->work, *y = x + opt->largest, *a = y + opt->largest, *b = a + opt->largest;
+    float *x = opt->work, *y = x + opt->largest;
     float mu = (float)opt->o.muon_momentum;
     k->axpby(n, (float)opt->grad_scale, g, mu, v); /* v = mu v + g */
     memcpy(y, v, n * sizeof *v);
@@ -110,8 +128,9 @@ static void muon_update(fig__optimizer *opt, const fig_param_info *p) {
         memcpy(x, y, n * sizeof *y);
     double norm = sqrt(k->sumsq(n, x, FIG_F32)) + 1e-7;
     k->axpby(n, 0, x, (float)(1 / norm), x);
-    orthogonalise(opt, x, s.rows, s.cols, a, b, y);
+    orthogonalise(opt, operand_type(p), s.rows, s.cols, &x, y);
     if (turn) {
+        y = x == opt->work ? x + opt->largest : opt->work;
         k->transpose(p->shape[1], p->shape[0], y, p->shape[1], x, p->shape[0], sizeof(float));
         x = y;
     }
@@ -236,11 +255,6 @@ static size_t flat_size(const fig_params *params) {
     return n;
 }
 
-static figk_gemm largest_product(fig_param_info p) {
-    matrix_sizes s = wide(&p);
-    return product(s.rows, s.cols, s.rows, NULL, NULL, false, NULL, 1, 1);
-}
-
 static size_t muon_workspace(fig_context *ctx, const fig_params *params, const fig_train_options *o, size_t *scratch) {
     size_t most = 0;
     *scratch = 0;
@@ -248,9 +262,11 @@ static size_t muon_workspace(fig_context *ctx, const fig_params *params, const f
         fig_param_info p = fig_params_at(params, i);
         if (!p.trainable || kind_of(&p, o) != FIG_MUON) continue;
         matrix_sizes s = wide(&p);
-        figk_gemm g[3] = {largest_product(p), product(s.rows, s.rows, s.cols, NULL, NULL, true, NULL, 1, 0),
-                          product(s.rows, s.rows, s.rows, NULL, NULL, false, NULL, 1, 1)};
-        for (int k = 0; k < 3; k++) {
+        fig_dtype type = operand_type(&p);
+        figk_gemm g[] = {product(type, s.rows, s.cols, s.rows, NULL, NULL, false, NULL, 1, 1),
+                         product(type, s.rows, s.rows, s.cols, NULL, NULL, true, NULL, 1, 0),
+                         product(type, s.rows, s.rows, s.rows, NULL, NULL, false, NULL, 1, 1)};
+        for (size_t k = 0; k < FIG_COUNT(g); k++) {
             most = FIG_MAX(most, figk_gemm_workspace(ctx, &g[k]));
             *scratch = FIG_MAX(*scratch, figk_gemm_scratch(ctx, &g[k]));
         }
@@ -262,7 +278,7 @@ size_t fig__optimizer_bytes(fig_context *ctx, const fig_params *params, const fi
     size_t n = flat_size(params), largest, unused;
     size_t blocks = 1 + any_kind(params, o, FIG_ADAMW, &unused) + (o->ema_decay > 0);
     bool muon = any_kind(params, o, FIG_MUON, &largest);
-    size_t work = muon ? 4 * largest * sizeof(float) + muon_workspace(ctx, params, o, &unused) : 0;
+    size_t work = muon ? N_MATRICES * largest * sizeof(float) + muon_workspace(ctx, params, o, &unused) : 0;
     return blocks * n * sizeof(float) + work;
 }
 
@@ -304,7 +320,7 @@ static fig_status make_blocks(fig__optimizer *opt) {
     opt->first = FIG_NEW_N(ctx, float, n + 1);
     opt->second = adam ? FIG_NEW_N(ctx, float, n + 1) : NULL;
     opt->ema = opt->o.ema_decay > 0 ? FIG_NEW_N(ctx, float, n + 1) : NULL;
-    opt->work = muon ? FIG_NEW_N(ctx, float, 4 * opt->largest) : NULL;
+    opt->work = muon ? FIG_NEW_N(ctx, float, N_MATRICES * opt->largest) : NULL;
     opt->gemm_workspace = work ? fig__alloc(ctx, work) : NULL;
     if (!opt->partial || !opt->first || (adam && !opt->second) || (opt->o.ema_decay > 0 && !opt->ema) ||
         (muon && !opt->work) || (work && !opt->gemm_workspace))
