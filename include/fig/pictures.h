@@ -6,8 +6,8 @@
  * a step never waits for a decoder. What is read, whatever the names say:
  *
  *     folders      every PNG, JPEG and WebP file below, in order of path. metadata.jsonl (one object a line: file_name,
- *                  and text or caption, label, split) or FILE.txt beside FILE.png give captions. Folders called train,
- *                  val, validation or test give the split; the others, joined by /, are the class.
+ *                  and text or caption, label, split, attributes) or FILE.txt beside FILE.png give captions. Folders
+ *                  called train, val, validation or test give the split; the others, joined by /, are the class.
  *     .tar, .zip   plain or compressed: the same inside, or WebDataset (files of one stem belong together: .png, .jpg
  *                  or .webp; .txt, of whose lines the first is the caption; .cls; .json with text or caption, label)
  *     IDX          MNIST's format, plain or compressed; NAME-labels-idx1-ubyte beside NAME-images-idx3-ubyte gives
@@ -67,6 +67,18 @@ const uint8_t *fig_pictures_pixels(const fig_pictures *p, fig_data_split split, 
 int32_t fig_pictures_class(const fig_pictures *p, fig_data_split split, uint64_t i);       /* -1: none */
 const char *fig_pictures_caption(const fig_pictures *p, fig_data_split split, uint64_t i); /* "": none */
 const char *fig_pictures_class_name(const fig_pictures *p, int32_t c);                     /* "": numbers only */
+/* Attributes: what metadata say beside caption, class and split: keys whose texts have at most 256 different values, 32
+ * of them at most (of emoji skin_tone, colour, group ...). */
+size_t fig_pictures_n_attributes(const fig_pictures *p);
+const char *fig_pictures_attribute_name(const fig_pictures *p, size_t a);
+size_t fig_pictures_n_values(const fig_pictures *p, size_t a);
+const char *fig_pictures_value_name(const fig_pictures *p, size_t a, int32_t value); /* "": there is none */
+int32_t fig_pictures_attribute(const fig_pictures *p, fig_data_split split, uint64_t i, size_t a); /* -1: not said */
+/* FIG_ERR_NOTFOUND, with the names that there are. */
+fig_status fig_pictures_find_attribute(const fig_pictures *p, const char *name, size_t *a);
+/* From now on the split has only those of its pictures of which an attribute is value ("": of which it is not said).
+ * FIG_ERR_NOTFOUND when there is no such attribute, value or picture. */
+fig_status fig_pictures_select(fig_pictures *p, fig_data_split split, const char *attribute, const char *value);
 /* Which picture training sample `sample` is: every one once per epoch, in an order of the seed and epoch. */
 uint64_t fig_pictures_sample(const fig_pictures *p, fig_data_split split, uint64_t seed, uint64_t sample);
 
@@ -95,9 +107,9 @@ typedef struct fig_pictures_made {
  * RGBA, transparent around, alpha not multiplied in. Keys of metadata.jsonl: file_name, text (the caption), label (the
  * subgroup: 99 classes), group, subgroup, name (Unicode's), base (the caption without skin tones: of all pictures that
  * differ in them only), codepoints ("1F469-1F3FD-200D-1F680"), version, and where there are some skin_tone ("medium",
- * "light, dark") and hair ("red", "beard"). To test a model with, split is "test" where held_out is "base" (one base in
- * twenty, with all its skin tones) or "combination" (of bases that are seen, one in twelve of those with one skin tone,
- * and some of a colour and a shape): prepare them with val_fraction 0.
+ * "light, dark"), hair ("red", "beard") and colour ("green" of a green apple). To test a model with, split is "test"
+ * where held_out is "base" (one base in twenty, with all its skin tones) or "combination" (of bases that are seen, one
+ * in twelve of those with one skin tone, and some of a colour and a shape): prepare them with val_fraction 0.
  *
  * Captions say everything in plain words of a-z, 0-9, space, comma, hyphen and apostrophe, lower case:
  *

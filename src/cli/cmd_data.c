@@ -148,7 +148,7 @@ static fig_status prepare_pictures(fig__args *args, const prepare_settings *s) {
     o.val_fraction = s->val_fraction;
     o.force = s->force;
     FIG_TRY(fig__prepare_pictures(args->ctx, &o, &info));
-    return fig__describe_pictures(args, s->out, &info);
+    return fig__describe_pictures(args, s->out);
 }
 
 static fig_status run_prepare(fig__args *args) {

@@ -30,6 +30,11 @@ static const fig_option rows[] = {
      .high = 0.9,
      .fallback = "0.1",
      .help = "share of them that is held out, where they do not say their split"},
+    {.name = "where",
+     .kind = FIG_OPT_LIST,
+     .offset = AT(where),
+     .value = "NAME=VALUE",
+     .help = "only held-out pictures whose metadata say so; may be given again"},
     {.help = "Pictures (--suite images)"},
     {.name = "extractor",
      .kind = FIG_OPT_STRING,
@@ -86,6 +91,11 @@ static const fig_option rows[] = {
      .low = 0,
      .high = 1e9,
      .help = "how many held-out pictures; 0: all"},
+    {.name = "factor",
+     .kind = FIG_OPT_LIST,
+     .offset = AT(factors),
+     .value = "NAME",
+     .help = "disentangle: class, or a name of the metadata; may be given again (class)"},
     {.help = "Run"},
     {.name = "seed",
      .kind = FIG_OPT_INT,
@@ -147,6 +157,27 @@ static fig_status choose_data(fig__eval *e, const char **dir) {
     return FIG_OK;
 }
 
+/* NAME=VALUE */
+static fig_status choose(fig__eval *e, const char *where) {
+    const char *equals = strchr(where, '=');
+    FIG_CHECK(e->args->ctx, equals && equals > where, FIG_ERR_ARG,
+              "--where %s: give a name of the metadata and its value, as in --where skin_tone=light", where);
+    char *name = fig__arena_printf(e->args->arena, "%.*s", (int)(equals - where), where);
+    return name ? fig_pictures_select(e->pictures, FIG_SPLIT_VAL, name, equals + 1) : FIG_ERR_NOMEM;
+}
+
+size_t fig__eval_n_held_out(const fig__eval *e) {
+    size_t n = (size_t)fig_pictures_get_info(e->pictures)->n[FIG_SPLIT_VAL];
+    return e->num_pictures ? FIG_MIN(n, (size_t)e->num_pictures) : n;
+}
+
+fig_status fig__eval_open_vae(fig__eval *e, const char *suite) {
+    const fig_arch *arch = fig_model_arch(e->model);
+    FIG_CHECK(e->args->ctx, arch->family == &fig_family_vae, FIG_ERR_ARG, "--suite %s: %s is no vae, which has it",
+              suite, arch->name);
+    return fig__eval_open_data(e);
+}
+
 fig_status fig__eval_open_data(fig__eval *e) {
     const char *dir;
     fig_context *ctx = e->args->ctx;
@@ -161,6 +192,7 @@ fig_status fig__eval_open_data(fig__eval *e) {
         info->size, info->size, info->channels, side, side, channels);
     FIG_CHECK(ctx, info->n[FIG_SPLIT_VAL], FIG_ERR_ARG,
               "%s: no pictures are held out; name a folder val or test, or give --val_fraction", dir);
+    for (size_t i = 0; i < e->where.n; i++) FIG_TRY(choose(e, e->where.data[i]));
     return FIG_OK;
 }
 
@@ -264,8 +296,10 @@ const fig__command fig__cmd_eval = {
         "coverage, classes, memorisation; captions where the model takes them. Beside the model's scores stand\n"
         "those of training pictures (the floor: as good as it gets), whole and made worse by known\n"
         "amounts, and the same by a network that has learnt nothing. likelihood is a vae's, in nats, by importance\n"
-        "sampling. disentangle: whether single latents of a vae tell the classes.",
+        "sampling. disentangle: whether single latents of a vae tell the classes, or other things that metadata\n"
+        "say (--factor).",
     .example = "figment eval runs/digits --suite images --extractor runs/mnist-classifier\n"
+               "figment eval runs/emoji --suite images --where held_out=combination\n"
                "figment eval runs/vae --suite likelihood --data data/mnist --num_pictures 1000 --json",
     .tables = {&table},
     .run = run,

@@ -186,14 +186,6 @@ static fig_status describe_dataset(fig__args *args, const char *path) {
     return status;
 }
 
-static fig_status describe_pictures(fig__args *args, const char *path) {
-    fig_pictures *p;
-    FIG_TRY(fig_pictures_open(args->ctx, path, &p));
-    fig_status status = fig__describe_pictures(args, path, fig_pictures_get_info(p));
-    fig_pictures_close(p);
-    return status;
-}
-
 /* Its size, and how it was made where it says so. */
 static fig_status describe_picture(fig__args *args, const char *path) {
     fig__mapping map;
@@ -286,7 +278,7 @@ static bool holds(fig__args *args, const char *dir, const char *name) {
 static fig_status describe_folder(fig__args *args, const settings *s, const char *path) {
     if (holds(args, path, "config.json")) return describe_model(args, s, path);
     if (fig_dataset_is_prepared(path)) return describe_dataset(args, path);
-    if (fig_pictures_is_prepared(path)) return describe_pictures(args, path);
+    if (fig_pictures_is_prepared(path)) return fig__describe_pictures(args, path);
     if (holds(args, path, "state.safetensors")) return describe_checkpoint(args, s, path);
     if (holds(args, path, "recipe.yaml")) return describe_run(args, path);
     bool tokenizer =

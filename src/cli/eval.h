@@ -10,7 +10,7 @@ typedef struct fig__eval {
     fig__args *args;
     /* settings */
     int suite, dtype;
-    fig_strings data;
+    fig_strings data, where, factors;
     const char *extractor, *features;
     double val_fraction;
     fig_draw_options draw; /* num_samples 0: as many as suit the data */
@@ -29,6 +29,10 @@ fig_status fig__eval_disentangle(fig__eval *e);
 
 /* Opens --data, or what the model was trained on where that lies beside it, as pictures of the model's size. */
 fig_status fig__eval_open_data(fig__eval *e);
+/* The same for suites that only a vae has. */
+fig_status fig__eval_open_vae(fig__eval *e, const char *suite);
+/* How many held-out pictures --num_pictures takes. */
+size_t fig__eval_n_held_out(const fig__eval *e);
 /* A model that knows pictures by the size and channels of --data; the path is the command's. */
 fig_status fig__eval_find_extractor(fig__eval *e, bool reads, const char **path);
 

@@ -1,4 +1,4 @@
-/* cli/eval_likelihood.c: figment eval --suite likelihood and disentangle: suites of variational autoencoders. */
+/* cli/eval_likelihood.c: figment eval --suite likelihood: how likely a variational autoencoder finds pictures. */
 #include <fig/likelihood.h>
 #include <math.h>
 #include <stdio.h>
@@ -6,20 +6,6 @@
 #include "cli/eval.h"
 #include "cli/meter.h"
 #include "models/vae.h"
-
-static fig_status open_vae(fig__eval *e, const char *suite) {
-    const fig_arch *arch = fig_model_arch(e->model);
-    FIG_CHECK(e->args->ctx, arch->family == &fig_family_vae, FIG_ERR_ARG, "--suite %s: %s is no vae, which has it",
-              suite, arch->name);
-    return fig__eval_open_data(e);
-}
-
-static size_t held_out(const fig__eval *e) {
-    size_t n = (size_t)fig_pictures_get_info(e->pictures)->n[FIG_SPLIT_VAL];
-    return e->num_pictures ? FIG_MIN(n, (size_t)e->num_pictures) : n;
-}
-
-/* --- likelihood ---------------------------------------------------------------------------------------------------*/
 
 typedef struct measured {
     size_t n, k;
@@ -80,8 +66,8 @@ static fig_status print_likelihood(fig__eval *e, const measured *m) {
 
 fig_status fig__eval_likelihood(fig__eval *e) {
     fig_context *ctx = e->args->ctx;
-    FIG_TRY(open_vae(e, "likelihood"));
-    measured m = {.n = held_out(e), .k = (size_t)e->k};
+    FIG_TRY(fig__eval_open_vae(e, "likelihood"));
+    measured m = {.n = fig__eval_n_held_out(e), .k = (size_t)e->k};
     double *block = m.elbo = FIG_NEW_N(ctx, double, 3 * m.n);
     if (!block) return FIG_ERR_NOMEM;
     m.log_p = block + m.n;
@@ -95,96 +81,5 @@ fig_status fig__eval_likelihood(fig__eval *e) {
     if (!status) status = summarise(e, &m);
     if (!status) status = print_likelihood(e, &m);
     fig__free(ctx, block);
-    return status;
-}
-
-/* --- disentanglement ----------------------------------------------------------------------------------------------*/
-
-typedef struct coded { /* pictures as latents, and their classes */
-    size_t n, d, n_classes;
-    float *latents;   /* [n, d] */
-    int32_t *classes; /* [n] */
-    int32_t *one_hot; /* [n, n_classes] */
-} coded;
-
-static void coded_free(fig_context *ctx, coded *c) {
-    fig__free(ctx, c->latents);
-    fig__free(ctx, c->classes);
-    fig__free(ctx, c->one_hot);
-}
-
-static fig_status encode(fig__eval *e, fig_drawer *drawer, fig_data_split split, size_t n, coded *c) {
-    fig_context *ctx = e->args->ctx;
-    *c = (coded){
-        .n = n, .d = fig_drawer_n_latent(drawer), .n_classes = (size_t)fig_pictures_get_info(e->pictures)->n_classes};
-    c->latents = FIG_NEW_N(ctx, float, n * c->d);
-    c->classes = FIG_NEW_N(ctx, int32_t, n);
-    c->one_hot = FIG_NEW_N(ctx, int32_t, n * c->n_classes);
-    if (!c->latents || !c->classes || !c->one_hot) return FIG_ERR_NOMEM;
-    for (size_t i = 0; i < n; i++) {
-        /* Training pictures may be sorted by class, and not all of them are taken. */
-        uint64_t at = split == FIG_SPLIT_VAL ? i : fig_pictures_sample(e->pictures, split, (uint64_t)e->draw.seed, i);
-        FIG_TRY(fig_draw_encode(drawer, fig_pictures_pixels(e->pictures, split, at), 1, c->latents + i * c->d));
-        c->classes[i] = fig_pictures_class(e->pictures, split, at);
-        FIG_CHECK(ctx, c->classes[i] >= 0, FIG_ERR_ARG, "picture %zu has no class; every picture needs one here", i);
-        c->one_hot[i * c->n_classes + (size_t)c->classes[i]] = 1;
-        fig__meter_count(split == FIG_SPLIT_VAL ? "held-out pictures" : "training pictures", i + 1, n);
-    }
-    return FIG_OK;
-}
-
-static fig_status print_factors(fig__eval *e, const coded *test, double mig, const fig_dci *dci) {
-    fig_context *ctx = e->args->ctx;
-    if (e->args->globals.json) {
-        fig__json *j = fig__json_new_object();
-        fig__put_text(j, "suite", "disentangle");
-        fig__put_text(j, "model", e->model_path);
-        fig__put_count(j, "pictures", test->n);
-        fig__put_count(j, "latents", test->d);
-        fig__put_count(j, "classes", test->n_classes);
-        fig__put_real(j, "mig", mig);
-        fig__put_real(j, "dci_disentanglement", dci->disentanglement);
-        fig__put_real(j, "dci_completeness", dci->completeness);
-        fig__put_real(j, "dci_informativeness", dci->informativeness);
-        return fig__print_json(ctx, j, 2);
-    }
-    FIG_TRY(fig__printf(ctx, "pictures             %zu held out, %zu classes, %zu latents\n", test->n, test->n_classes,
-                        test->d));
-    FIG_TRY(fig__printf(ctx, "MIG                  %.4f   (class by one latent alone; 1 is best)\n", mig));
-    FIG_TRY(fig__printf(ctx, "DCI disentanglement  %.4f   (a latent serves one class)\n", dci->disentanglement));
-    FIG_TRY(fig__printf(ctx, "    completeness     %.4f   (a class has one latent)\n", dci->completeness));
-    return fig__printf(ctx, "    informativeness  %.4f   (R^2 of classes by a line over latents)\n",
-                       dci->informativeness);
-}
-
-static fig_status score_factors(fig__eval *e, const coded *train, const coded *test) {
-    double mig;
-    fig_dci dci;
-    fig_context *ctx = e->args->ctx;
-    fig_factors of_class = {test->latents, test->classes, test->n, test->d, 1},
-                learnt = {train->latents, train->one_hot, train->n, train->d, train->n_classes},
-                seen = {test->latents, test->one_hot, test->n, test->d, test->n_classes};
-    FIG_TRY(fig_eval_mig(ctx, &of_class, 0, &mig, NULL));
-    FIG_TRY(fig_eval_dci(ctx, &learnt, &seen, 0, &dci, NULL));
-    return print_factors(e, test, mig, &dci);
-}
-
-#define MOST_PICTURES 10000 /* of training */
-fig_status fig__eval_disentangle(fig__eval *e) {
-    fig_context *ctx = e->args->ctx;
-    fig_drawer *drawer = NULL;
-    coded train = {0}, test = {0};
-    FIG_TRY(open_vae(e, "disentangle"));
-    const fig_pictures_info *info = fig_pictures_get_info(e->pictures);
-    FIG_CHECK(ctx, info->n_classes > 1, FIG_ERR_ARG, "the pictures have no classes, which are the factors here");
-    size_t n = (size_t)FIG_MIN(info->n[FIG_SPLIT_TRAIN], MOST_PICTURES);
-    fig_status status = fig_drawer_new(e->model, 1, &drawer);
-    if (!status) status = encode(e, drawer, FIG_SPLIT_TRAIN, n, &train);
-    if (!status) status = encode(e, drawer, FIG_SPLIT_VAL, held_out(e), &test);
-    fig__meter_clear();
-    if (!status) status = score_factors(e, &train, &test);
-    coded_free(ctx, &train);
-    coded_free(ctx, &test);
-    fig_drawer_free(drawer);
     return status;
 }

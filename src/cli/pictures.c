@@ -18,7 +18,23 @@ fig_status fig__prepare_pictures(fig_context *ctx, fig_pictures_options *o, fig_
     return FIG_OK;
 }
 
-fig_status fig__describe_pictures(fig__args *args, const char *path, const fig_pictures_info *info) {
+static fig__json *attributes_json(const fig_pictures *p) {
+    fig__json *j = fig__json_new_object();
+    for (size_t a = 0; a < fig_pictures_n_attributes(p); a++)
+        fig__json_put(j, fig_pictures_attribute_name(p, a), fig__json_new_int((int64_t)fig_pictures_n_values(p, a)));
+    return j;
+}
+
+static fig_status print_attributes(fig__args *args, const fig_pictures *p) {
+    size_t n = fig_pictures_n_attributes(p);
+    for (size_t a = 0; a < n; a++)
+        FIG_TRY(fig__printf(args->ctx, "%-12s %s (%zu values)\n", a ? "" : "attributes",
+                            fig_pictures_attribute_name(p, a), fig_pictures_n_values(p, a)));
+    return FIG_OK;
+}
+
+static fig_status describe(fig__args *args, const char *path, const fig_pictures *p) {
+    const fig_pictures_info *info = fig_pictures_get_info(p);
     const struct {
         const char *key;
         uint64_t value;
@@ -36,11 +52,21 @@ fig_status fig__describe_pictures(fig__args *args, const char *path, const fig_p
     for (size_t i = 0; i < FIG_COUNT(facts) && !status; i++)
         status = fig__json_put(j, facts[i].key, fig__json_new_int((int64_t)facts[i].value));
     if (!status) status = fig__json_put(j, "sha256", fig__json_new_str(info->data_sha256));
+    if (!status) status = fig__json_put(j, "attributes", attributes_json(p));
     if (!status && *info->licence) status = fig__json_put(j, "licence", fig__json_new_str(info->licence));
     if (!status && args->globals.json) return fig__print_json(args->ctx, j, 2);
     for (size_t i = 0; i < FIG_COUNT(facts) && !status; i++)
         status = fig__printf(args->ctx, "%-12s %llu\n", facts[i].key, (unsigned long long)facts[i].value);
+    if (!status) status = print_attributes(args, p);
     if (!status) status = fig__printf(args->ctx, "%-12s %s\n", "sha256", info->data_sha256);
     fig__json_free(j);
+    return status;
+}
+
+fig_status fig__describe_pictures(fig__args *args, const char *path) {
+    fig_pictures *p;
+    FIG_TRY(fig_pictures_open(args->ctx, path, &p));
+    fig_status status = describe(args, path, p);
+    fig_pictures_close(p);
     return status;
 }

@@ -7,7 +7,7 @@
 /* fig_pictures_prepare with progress, and notes of what was left out. */
 fig_status fig__prepare_pictures(fig_context *ctx, fig_pictures_options *o, fig_pictures_info *info);
 /* What a prepared set holds, on standard output. */
-fig_status fig__describe_pictures(fig__args *args, const char *path, const fig_pictures_info *info);
+fig_status fig__describe_pictures(fig__args *args, const char *path);
 
 /* The rows of an option table for the form of samples: fields image_size, channels and stack of struct `type`. */
 #define FIG__PICTURE_FORM_OPTIONS(type)                                            \

@@ -259,6 +259,100 @@ TEST(metadata_ends_with_its_page) {
     free(text);
 }
 
+/* --- attributes -------------------------------------------------------------------------------------------------*/
+
+/* Nine pictures, of which the metadata say more and more: "kind" of all but the first, "late" of the last. */
+static const char *described_pictures(fig_context *ctx) {
+    const char *dir = check_tmpdir();
+    fig__buf text;
+    fig__buf_init(&text, ctx, 1 << 20);
+    for (int i = 0; i < 9; i++) {
+        char name[64], more[200] = "", line[400];
+        snprintf(name, sizeof name, "%s/%d.png", i < 6 ? "train" : "val", i);
+        write_png(ctx, check_path(dir, name), 4, 4, 1, (uint8_t)(10 + i));
+        if (i) snprintf(more, sizeof more, ", \"kind\": \"%s\"", i % 2 ? "odd" : "even");
+        if (i == 8) snprintf(more + strlen(more), sizeof more - strlen(more), ", \"late\": \"yes\", \"number\": 3");
+        snprintf(line, sizeof line, "{\"file_name\": \"%s\", \"text\": \"picture %d\"%s}\n", name, i, more);
+        EXPECT_OK(ctx, fig__buf_adds(&text, line));
+    }
+    write_text(ctx, check_path(dir, "metadata.jsonl"), fig__buf_str(&text));
+    fig__buf_deinit(&text);
+    return dir;
+}
+
+TEST(metadata_become_attributes) {
+    fig_context *ctx = check_context();
+    const char *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    fig_pictures *p;
+    EXPECT_OK(ctx, prepare(ctx, described_pictures(ctx), out, &info));
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    size_t kind, late;
+    EXPECT_EQ_I(fig_pictures_n_attributes(p), 2);
+    if (EXPECT_OK(ctx, fig_pictures_find_attribute(p, "kind", &kind)) &&
+        EXPECT_OK(ctx, fig_pictures_find_attribute(p, "late", &late))) {
+        EXPECT_EQ_I(fig_pictures_n_values(p, kind), 2);
+        for (int split = 0; split < 2; split++)
+            for (uint64_t i = 0; i < info.n[split]; i++) {
+                int number = fig_pictures_pixels(p, (fig_data_split)split, i)[0] - 10;
+                int32_t v = fig_pictures_attribute(p, (fig_data_split)split, i, kind);
+                EXPECT_EQ_S(fig_pictures_value_name(p, kind, v), !number ? "" : number % 2 ? "odd" : "even");
+                EXPECT_EQ_I(fig_pictures_attribute(p, (fig_data_split)split, i, late), number == 8 ? 0 : -1);
+            }
+    }
+    EXPECT_EQ_I(fig_pictures_find_attribute(p, "colour", &kind), FIG_ERR_NOTFOUND);
+    EXPECT(strstr(fig_error(ctx), "kind and late"));
+    fig_pictures_close(p);
+}
+
+TEST(some_of_the_pictures) {
+    fig_context *ctx = check_context();
+    const char *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    fig_pictures *p;
+    EXPECT_OK(ctx, prepare(ctx, described_pictures(ctx), out, &info));
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    EXPECT_EQ_I(fig_pictures_select(p, FIG_SPLIT_VAL, "kind", "strange"), FIG_ERR_NOTFOUND);
+    EXPECT(strstr(fig_error(ctx), "odd and even"));
+    EXPECT_EQ_I(fig_pictures_select(p, FIG_SPLIT_VAL, "kind", ""), FIG_ERR_NOTFOUND);
+    EXPECT_EQ_I(fig_pictures_get_info(p)->n[FIG_SPLIT_VAL], 3);
+    EXPECT_OK(ctx, fig_pictures_select(p, FIG_SPLIT_VAL, "kind", "even")); /* 6 and 8 */
+    EXPECT_EQ_I(fig_pictures_get_info(p)->n[FIG_SPLIT_VAL], 2);
+    EXPECT_EQ_I(fig_pictures_get_info(p)->n[FIG_SPLIT_TRAIN], 6);
+    EXPECT_OK(ctx, fig_pictures_select(p, FIG_SPLIT_VAL, "late", "yes")); /* 8 */
+    EXPECT_EQ_I(fig_pictures_get_info(p)->n[FIG_SPLIT_VAL], 1);
+    EXPECT_EQ_I(fig_pictures_pixels(p, FIG_SPLIT_VAL, 0)[0], 18);
+    EXPECT_EQ_S(fig_pictures_caption(p, FIG_SPLIT_VAL, 0), "picture 8");
+    EXPECT_OK(ctx, fig_pictures_select(p, FIG_SPLIT_TRAIN, "kind", "")); /* 0 */
+    EXPECT_EQ_I(fig_pictures_get_info(p)->n[FIG_SPLIT_TRAIN], 1);
+    EXPECT_EQ_I(fig_pictures_pixels(p, FIG_SPLIT_TRAIN, 0)[0], 10);
+    fig_pictures_close(p);
+}
+
+/* A key with more values than an attribute has is left out, the others stay. */
+TEST(free_text_is_no_attribute) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    fig_pictures *p;
+    fig__buf text;
+    fig__buf_init(&text, ctx, 1 << 20);
+    for (int i = 0; i < 300; i++) {
+        char name[32], path[4200], line[200];
+        snprintf(name, sizeof name, "%03d.png", i);
+        snprintf(path, sizeof path, "%s/%s", dir, name);
+        write_png(ctx, path, 1, 1, 1, 7);
+        snprintf(line, sizeof line, "{\"file_name\": \"%s\", \"serial\": \"n%d\", \"of\": \"%d\"}\n", name, i, i % 5);
+        EXPECT_OK(ctx, fig__buf_adds(&text, line));
+    }
+    write_text(ctx, check_path(dir, "metadata.jsonl"), fig__buf_str(&text));
+    fig__buf_deinit(&text);
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    if (EXPECT_EQ_I(fig_pictures_n_attributes(p), 1)) EXPECT_EQ_S(fig_pictures_attribute_name(p, 0), "of");
+    fig_pictures_close(p);
+}
+
 /* --- broken ones ------------------------------------------------------------------------------------------------*/
 
 TEST(a_few_broken_are_counted_and_many_stop) {

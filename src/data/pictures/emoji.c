@@ -75,13 +75,13 @@ static fig__json *describe(const fig__emoji *e) {
     for (char *p = file; *p; p++) *p = fig__lower(*p);
     const struct {
         const char *key, *value;
-    } texts[] = {{"file_name", file},           {"text", words.caption},
-                 {"label", e->subgroup},        {"group", e->group},
-                 {"subgroup", e->subgroup},     {"name", e->name},
-                 {"base", words.base},          {"codepoints", codes},
-                 {"version", e->version},       {"skin_tone", words.skin_tone},
-                 {"hair", words.hair},          {"held_out", kept},
-                 {"split", *kept ? "test" : ""}};
+    } texts[] = {{"file_name", file},       {"text", words.caption},
+                 {"label", e->subgroup},    {"group", e->group},
+                 {"subgroup", e->subgroup}, {"name", e->name},
+                 {"base", words.base},      {"codepoints", codes},
+                 {"version", e->version},   {"skin_tone", words.skin_tone},
+                 {"hair", words.hair},      {"colour", words.colour},
+                 {"held_out", kept},        {"split", *kept ? "test" : ""}};
     fig__json *row = fig__json_new_object();
     fig_status status = FIG_OK;
     for (size_t i = 0; i < FIG_COUNT(texts) && !status; i++)

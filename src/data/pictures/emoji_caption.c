@@ -102,6 +102,17 @@ static void sort_part(char *part, parts *people, parts *tones, const char **hair
     }
 }
 
+/* The colour that a caption begins with: of a green apple, not of a woman with red hair. */
+static void find_colour(const char *caption, char *out, size_t size) {
+    static const char *const colours[] = {"red",    "orange", "yellow", "green", "blue", "light blue",
+                                          "purple", "brown",  "black",  "white", "grey", "pink"};
+    *out = 0;
+    for (size_t i = 0; i < FIG_COUNT(colours); i++) {
+        size_t n = strlen(colours[i]);
+        if (!strncmp(caption, colours[i], n) && caption[n] == ' ') snprintf(out, size, "%s", colours[i]);
+    }
+}
+
 void fig__emoji_words_of(const char *name, fig__emoji_words *out) {
     char text[MAX_NAME];
     parts people = {.n = 0}, tones = {.n = 0};
@@ -130,4 +141,5 @@ void fig__emoji_words_of(const char *name, fig__emoji_words *out) {
         add(&tone, tones.data[i]);
     }
     snprintf(out->hair, sizeof out->hair, "%s", hair);
+    find_colour(out->caption, out->colour, sizeof out->colour);
 }

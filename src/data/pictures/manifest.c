@@ -17,6 +17,7 @@ void fig__class_names_deinit(fig_context *ctx, fig__class_names *names) {
 }
 void fig__pictures_manifest_deinit(fig_context *ctx, fig__pictures_manifest *m) {
     fig__class_names_deinit(ctx, &m->classes);
+    fig__attributes_deinit(ctx, &m->attributes);
 }
 
 bool fig_pictures_is_prepared(const char *path) {
@@ -32,9 +33,28 @@ bool fig_pictures_is_prepared(const char *path) {
 
 /* --- writing ----------------------------------------------------------------------------------------------------*/
 
+static fig__json *texts_json(const fig__class_names *texts) {
+    fig__json *j = fig__json_new_array();
+    fig_status bad = FIG_OK;
+    for (size_t i = 0; i < texts->n; i++)
+        bad |= fig__json_push(j, fig__json_new_strn(texts->data[i], strlen(texts->data[i])));
+    if (!bad) return j;
+    fig__json_free(j);
+    return NULL;
+}
+
+static fig__json *attributes_json(const fig__attributes *all) {
+    fig__json *j = fig__json_new_object();
+    fig_status bad = FIG_OK;
+    for (size_t i = 0; i < all->n; i++) bad |= fig__json_put(j, all->data[i].name, texts_json(&all->data[i].values));
+    if (!bad) return j;
+    fig__json_free(j);
+    return NULL;
+}
+
 static fig__json *manifest_json(const fig__pictures_manifest *m) {
     const fig_pictures_info *info = &m->info;
-    fig__json *j = fig__json_new_object(), *splits = fig__json_new_object(), *classes = fig__json_new_array();
+    fig__json *j = fig__json_new_object(), *splits = fig__json_new_object();
     fig_status bad = fig__json_put(j, "format", fig__json_new_str(FIG__PICTURES_FORMAT));
     const struct {
         const char *key;
@@ -57,9 +77,8 @@ static fig__json *manifest_json(const fig__pictures_manifest *m) {
     bad |= fig__json_put(j, "splits", splits);
     for (size_t i = 0; i < FIG_COUNT(texts); i++)
         bad |= fig__json_put(j, texts[i].key, fig__json_new_strn(texts[i].value, strlen(texts[i].value)));
-    for (size_t i = 0; i < m->classes.n; i++)
-        bad |= fig__json_push(classes, fig__json_new_strn(m->classes.data[i], strlen(m->classes.data[i])));
-    bad |= fig__json_put(j, "classes", classes);
+    bad |= fig__json_put(j, "classes", texts_json(&m->classes));
+    bad |= fig__json_put(j, "attributes", attributes_json(&m->attributes));
     if (!bad) return j;
     fig__json_free(j);
     return NULL;
@@ -85,6 +104,23 @@ static fig_status get(fig_context *ctx, const char *path, const fig__json *j, co
 
 static void get_text(const fig__json *j, const char *key, char *out, size_t size) {
     snprintf(out, size, "%s", fig__json_str(fig__json_get(j, key), ""));
+}
+
+static fig_status get_attributes(fig_context *ctx, const char *path, const fig__json *j, fig__attributes *all) {
+    FIG_CHECK(ctx, fig__json_size(j) <= FIG__ATTRIBUTES_MAX, FIG_ERR_FORMAT, "%s: more than %d attributes", path,
+              FIG__ATTRIBUTES_MAX);
+    for (size_t i = 0; i < fig__json_size(j); i++) {
+        fig__json *values;
+        size_t at;
+        const char *name = fig__json_key(j, i, &values);
+        FIG_TRY(fig__attributes_find(ctx, all, name, &at));
+        FIG_CHECK(ctx, at == i && fig__json_size(values) <= FIG__ATTRIBUTE_MAX_VALUES, FIG_ERR_FORMAT,
+                  "%s: the attribute \"%.80s\" is there twice or has more than %d values", path, name,
+                  FIG__ATTRIBUTE_MAX_VALUES);
+        for (size_t k = 0; k < fig__json_size(values); k++)
+            FIG_TRY(fig__attribute_add_value(ctx, &all->data[at], fig__json_str(fig__json_at(values, k), "")));
+    }
+    return FIG_OK;
 }
 
 static fig_status read_manifest(fig_context *ctx, const char *path, const fig__json *j, fig__pictures_manifest *m) {
@@ -116,7 +152,7 @@ static fig_status read_manifest(fig_context *ctx, const char *path, const fig__j
     }
     FIG_CHECK(ctx, !m->classes.n || m->classes.n == (size_t)n_classes, FIG_ERR_FORMAT, "%s: %zu names of %lld classes",
               path, m->classes.n, (long long)n_classes);
-    return FIG_OK;
+    return get_attributes(ctx, path, fig__json_get(j, "attributes"), &m->attributes);
 }
 
 fig_status fig__pictures_manifest_parse(fig_context *ctx, const char *name, const char *text, size_t len,

@@ -3,9 +3,12 @@
 #include "data/pictures/pictures.h"
 
 typedef struct split {
-    fig__mapping samples, labels;
+    fig__mapping samples, labels, attributes;
     char *captions;     /* unescaped, one behind the other, each with its NUL */
     size_t *caption_at; /* [n] */
+    uint64_t *chosen;   /* [n]: which of the files' pictures they are, or NULL: all, in their order */
+    uint64_t n_stored;
+    uint8_t *pixels; /* of the chosen ones, or NULL */
 } split;
 
 struct fig_pictures {
@@ -49,12 +52,34 @@ static fig_status index_captions(fig_pictures *p, split *s, const fig__mapping *
     return FIG_OK;
 }
 
+static int16_t stored_value(const fig_pictures *p, fig_data_split which, uint64_t i, size_t attribute) {
+    const split *s = &p->split[which];
+    int16_t value;
+    memcpy(&value, s->attributes.data + (attribute * s->n_stored + i) * sizeof value, sizeof value);
+    return value;
+}
+
+static fig_status open_attributes(fig_pictures *p, const char *dir, fig_data_split which) {
+    const fig__attributes *all = &p->manifest.attributes;
+    split *s = &p->split[which];
+    if (!all->n) return FIG_OK;
+    FIG_TRY(map_part(p, dir, which, "attributes", all->n * s->n_stored * sizeof(int16_t), &s->attributes));
+    for (size_t a = 0; a < all->n; a++)
+        for (uint64_t i = 0; i < s->n_stored; i++) {
+            int value = stored_value(p, which, i, a), n = (int)all->data[a].values.n;
+            FIG_CHECK(p->ctx, value >= -1 && value < n, FIG_ERR_FORMAT,
+                      "%s: value %d of the %d of \"%.80s\"; prepare the data again", dir, value, n, all->data[a].name);
+        }
+    return FIG_OK;
+}
+
 static fig_status open_split(fig_pictures *p, const char *dir, fig_data_split which) {
     const fig_pictures_info *info = &p->manifest.info;
     uint64_t n = info->n[which], size = info->size * info->size * info->channels;
     split *s = &p->split[which];
     fig__mapping captions = {0};
     if (!n) return FIG_OK;
+    s->n_stored = n;
     FIG_TRY(map_part(p, dir, which, "bin", n * size, &s->samples));
     FIG_TRY(map_part(p, dir, which, "labels", n * sizeof(int32_t), &s->labels));
     for (uint64_t i = 0; i < n; i++) {
@@ -62,6 +87,7 @@ static fig_status open_split(fig_pictures *p, const char *dir, fig_data_split wh
         FIG_CHECK(p->ctx, c >= -1 && c < info->n_classes, FIG_ERR_FORMAT,
                   "%s: a class %d of %d; prepare the data again", dir, c, info->n_classes);
     }
+    FIG_TRY(open_attributes(p, dir, which));
     FIG_TRY(map_part(p, dir, which, "captions", UINT64_MAX, &captions));
     fig_status status = index_captions(p, s, &captions, n);
     fig__file_unmap(&captions);
@@ -89,6 +115,9 @@ void fig_pictures_close(fig_pictures *p) {
     for (int i = 0; i < FIG_SPLIT_COUNT; i++) {
         fig__file_unmap(&p->split[i].samples);
         fig__file_unmap(&p->split[i].labels);
+        fig__file_unmap(&p->split[i].attributes);
+        fig__free(p->ctx, p->split[i].chosen);
+        fig__free(p->ctx, p->split[i].pixels);
         fig__free(p->ctx, p->split[i].captions);
         fig__free(p->ctx, p->split[i].caption_at);
     }
@@ -98,27 +127,110 @@ void fig_pictures_close(fig_pictures *p) {
 
 const fig_pictures_info *fig_pictures_get_info(const fig_pictures *p) { return &p->manifest.info; }
 
+/* --- one of them ------------------------------------------------------------------------------------------------*/
+
+static uint64_t place(const split *s, uint64_t i) { return s->chosen ? s->chosen[i] : i; }
+
 const uint8_t *fig_pictures_pixels(const fig_pictures *p, fig_data_split which, uint64_t i) {
     const fig_pictures_info *info = &p->manifest.info;
-    return p->split[which].samples.data + i * info->size * info->size * info->channels;
+    const split *s = &p->split[which];
+    return (s->pixels ? s->pixels : s->samples.data) + i * info->size * info->size * info->channels;
 }
 
 int32_t fig_pictures_class(const fig_pictures *p, fig_data_split which, uint64_t i) {
     int32_t c;
-    memcpy(&c, p->split[which].labels.data + i * sizeof c, sizeof c);
+    memcpy(&c, p->split[which].labels.data + place(&p->split[which], i) * sizeof c, sizeof c);
     return c;
 }
 
 const char *fig_pictures_caption(const fig_pictures *p, fig_data_split which, uint64_t i) {
-    return p->split[which].captions + p->split[which].caption_at[i];
+    return p->split[which].captions + p->split[which].caption_at[place(&p->split[which], i)];
 }
 
 const char *fig_pictures_class_name(const fig_pictures *p, int32_t c) {
     return c >= 0 && (size_t)c < p->manifest.classes.n ? p->manifest.classes.data[c] : "";
 }
 
+size_t fig_pictures_n_attributes(const fig_pictures *p) { return p->manifest.attributes.n; }
+const char *fig_pictures_attribute_name(const fig_pictures *p, size_t a) { return p->manifest.attributes.data[a].name; }
+size_t fig_pictures_n_values(const fig_pictures *p, size_t a) { return p->manifest.attributes.data[a].values.n; }
+const char *fig_pictures_value_name(const fig_pictures *p, size_t a, int32_t value) {
+    const fig__class_names *values = &p->manifest.attributes.data[a].values;
+    return value >= 0 && (size_t)value < values->n ? values->data[value] : "";
+}
+int32_t fig_pictures_attribute(const fig_pictures *p, fig_data_split which, uint64_t i, size_t a) {
+    return stored_value(p, which, place(&p->split[which], i), a);
+}
+
 uint64_t fig_pictures_sample(const fig_pictures *p, fig_data_split which, uint64_t seed, uint64_t sample) {
     uint64_t n = p->manifest.info.n[which];
     fig_rng_key key = {seed, fig__rng_stream("data.pictures"), n ? sample / n : 0};
     return n ? fig__rng_permute(&key, sample % n, n) : 0;
+}
+
+/* --- some of them -----------------------------------------------------------------------------------------------*/
+
+/* "a, b and c" of as many names as fit. */
+static const char *list(const fig__class_names *names, char *out, size_t size) {
+    size_t at = 0;
+    for (size_t i = 0; i < names->n && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%s%s",
+                               !i                  ? ""
+                               : i + 1 == names->n ? " and "
+                                                   : ", ",
+                               names->data[i]);
+    return names->n ? out : "none";
+}
+
+fig_status fig_pictures_find_attribute(const fig_pictures *p, const char *name, size_t *a) {
+    const fig__attributes *all = &p->manifest.attributes;
+    char *texts[FIG__ATTRIBUTES_MAX], known[600];
+    fig__class_names names = {.data = texts, .n = all->n};
+    for (*a = 0; *a < all->n; ++*a) {
+        if (!strcmp(all->data[*a].name, name)) return FIG_OK;
+        texts[*a] = all->data[*a].name;
+    }
+    return FIG_FAIL(p->ctx, FIG_ERR_NOTFOUND, "the metadata of the pictures have no \"%.80s\"; there are: %s", name,
+                    list(&names, known, sizeof known));
+}
+
+static fig_status find_value(const fig_pictures *p, const fig__attribute *a, const char *text, int32_t *value) {
+    char known[600];
+    for (*value = -1; *text && ++*value < (int32_t)a->values.n;)
+        if (!strcmp(a->values.data[*value], text)) return FIG_OK;
+    FIG_CHECK(p->ctx, !*text, FIG_ERR_NOTFOUND, "\"%.80s\" is never \"%.80s\"; it is: %s", a->name, text,
+              list(&a->values, known, sizeof known));
+    return FIG_OK;
+}
+
+/* Samples lie behind each other for whoever reads many at once. */
+static fig_status gather(fig_pictures *p, split *s, const uint64_t *chosen, uint64_t n, uint8_t **pixels) {
+    const fig_pictures_info *info = &p->manifest.info;
+    size_t size = info->size * info->size * info->channels;
+    *pixels = fig__alloc(p->ctx, n * size);
+    if (!*pixels) return FIG_ERR_NOMEM;
+    for (uint64_t i = 0; i < n; i++) memcpy(*pixels + i * size, s->samples.data + chosen[i] * size, size);
+    return FIG_OK;
+}
+
+fig_status fig_pictures_select(fig_pictures *p, fig_data_split which, const char *attribute, const char *value) {
+    split *s = &p->split[which];
+    uint64_t n = 0, before = p->manifest.info.n[which];
+    size_t a;
+    int32_t wanted;
+    uint8_t *pixels = NULL;
+    FIG_TRY(fig_pictures_find_attribute(p, attribute, &a));
+    FIG_TRY(find_value(p, &p->manifest.attributes.data[a], value, &wanted));
+    uint64_t *chosen = FIG_NEW_N(p->ctx, uint64_t, before + 1);
+    if (!chosen) return FIG_ERR_NOMEM;
+    for (uint64_t i = 0; i < before; i++)
+        if (fig_pictures_attribute(p, which, i, a) == wanted) chosen[n++] = place(s, i);
+    fig_status status = n ? gather(p, s, chosen, n, &pixels)
+                          : FIG_FAIL(p->ctx, FIG_ERR_NOTFOUND, "of no %s picture \"%.80s\" is \"%.80s\"",
+                                     which == FIG_SPLIT_VAL ? "held-out" : "training", attribute, value);
+    if (status) return fig__free(p->ctx, chosen), status;
+    fig__free(p->ctx, s->chosen);
+    fig__free(p->ctx, s->pixels);
+    s->chosen = chosen, s->pixels = pixels, p->manifest.info.n[which] = n;
+    return FIG_OK;
 }

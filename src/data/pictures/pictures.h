@@ -3,7 +3,8 @@
  *     manifest.json        size, channels, counts, classes, where it came from
  *     train.bin, val.bin   samples [n, size, size, channels]
  *     train.labels ...     int32 [n], little endian; -1: none
- *     train.captions ...   one line each, "" for none; backslash and line ends escaped as in C */
+ *     train.captions ...   one line each, "" for none; backslash and line ends escaped as in C
+ *     train.attributes ... int16 [n_attributes, n], little endian, -1: not said; where there are attributes */
 #ifndef FIG_PICTURES_PRIVATE_H
 #define FIG_PICTURES_PRIVATE_H
 #include "base/file.h"
@@ -13,6 +14,8 @@
 #define FIG__PICTURES_FORMAT "figment-pictures"
 #define FIG__PICTURES_VERSION 1
 #define FIG__PICTURES_MAX_CLASSES 1000000
+#define FIG__ATTRIBUTES_MAX 32
+#define FIG__ATTRIBUTE_MAX_VALUES 256
 
 /* DIR/train.bin; the caller's (fig__free). */
 char *fig__pictures_path(fig_context *ctx, const char *dir, fig_data_split split, const char *ending);
@@ -23,9 +26,29 @@ typedef struct fig__class_names {
 } fig__class_names;
 void fig__class_names_deinit(fig_context *ctx, fig__class_names *names);
 
+typedef struct fig__attribute {
+    char *name;
+    fig__class_names values;
+    bool is_free_text; /* more values than may be: it will not be kept */
+    struct {
+        int16_t *data;
+        size_t n, cap;
+    } column[FIG_SPLIT_COUNT]; /* while preparing */
+} fig__attribute;
+typedef struct fig__attributes {
+    fig__attribute *data;
+    size_t n, cap;
+    uint64_t n_pushed[FIG_SPLIT_COUNT];
+} fig__attributes;
+/* The number of a name, which may be new. */
+fig_status fig__attributes_find(fig_context *ctx, fig__attributes *all, const char *name, size_t *at);
+fig_status fig__attribute_add_value(fig_context *ctx, fig__attribute *a, const char *text);
+void fig__attributes_deinit(fig_context *ctx, fig__attributes *all);
+
 typedef struct fig__pictures_manifest {
     fig_pictures_info info;
     fig__class_names classes;
+    fig__attributes attributes;
     char fingerprint[65]; /* of sources and options: whether preparing again would give the same */
 } fig__pictures_manifest;
 fig_status fig__pictures_manifest_save(fig_context *ctx, const char *dir, const fig__pictures_manifest *m);

@@ -7,7 +7,7 @@
 #include "base/map.h"
 #include "data/origin.h"
 #include "data/partial.h"
-#include "data/pictures/pictures.h"
+#include "data/pictures/attributes.h"
 #include "data/pictures/source.h"
 
 #define BATCH 256
@@ -22,6 +22,7 @@ typedef struct slot { /* one picture on its way */
     char name[300], caption[FIG__CAPTION_MAX];
     int32_t class;
     int split;
+    fig__attribute_row attributes;
     fig_context *owner; /* of image */
     fig__image image;
     bool broken;
@@ -148,6 +149,7 @@ static fig_status fill_slot(prepare *p, const fig__picture *picture) {
     snprintf(s->caption, sizeof s->caption, "%s", picture->caption ? picture->caption : "");
     s->split = split_of(p, picture);
     FIG_TRY(class_of(p, picture, &s->class));
+    FIG_TRY(fig__attributes_read(p->ctx, &p->manifest.attributes, picture->about, &s->attributes));
     const fig__image *samples = &picture->samples;
     s->w = samples->w, s->h = samples->h, s->c = samples->c;
     return picture->file ? fig__buf_add(&s->file, picture->file, picture->file_len)
@@ -262,7 +264,7 @@ static fig_status write_slot(prepare *p, slot *s) {
     fig__sha256_add(p->sha, s->caption, strlen(s->caption) + 1);
     info->n[s->split]++;
     info->n_captions += *s->caption != 0;
-    return FIG_OK;
+    return fig__attributes_push(p->ctx, &p->manifest.attributes, (fig_data_split)s->split, &s->attributes);
 }
 
 static fig_status run_batch(prepare *p) {
@@ -320,6 +322,7 @@ static fig_status finish(prepare *p) {
         }
         FIG_TRY(status);
     }
+    FIG_TRY(fig__attributes_save(p->ctx, p->tmp_dir, &p->manifest.attributes, info->n));
     FIG_TRY(fig__pictures_manifest_save(p->ctx, p->tmp_dir, &p->manifest));
     return fig__dir_publish(p->ctx, p->tmp_dir, p->options->out_dir);
 }

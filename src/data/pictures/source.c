@@ -145,4 +145,5 @@ void fig__picture_metadata(const fig__json *j, fig__picture *picture) {
     if (fig__json_type(class) == FIG_JSON_STRING) picture->class_name = fig__json_str(class, NULL);
     picture->class_number = fig__json_int(class, picture->class_number);
     if (*split) picture->split = split_of_name(split, strlen(split));
+    picture->about = j;
 }

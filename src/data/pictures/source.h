@@ -21,6 +21,7 @@ typedef struct fig__picture {
     const char *class_name; /* or NULL */
     const char *caption;    /* or NULL */
     int split;              /* fig_data_split, or -1: not said */
+    const fig__json *about; /* all that its metadata say, or NULL */
 } fig__picture;
 
 typedef struct fig__picture_source fig__picture_source;
