@@ -30,6 +30,7 @@ typedef struct fig_train_options {
     int schedule; /* 0 constant, 1 cosine, 2 warm-up-stable-decay */
     int64_t warmup_iters, decay_iters;
     int64_t seed;
+    int save;       /* 0 best, 1 last: which weights the model in out_dir has */
     int save_dtype; /* 0 fp32, 1 bf16: of the model in out_dir */
 } fig_train_options;
 

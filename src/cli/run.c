@@ -131,8 +131,9 @@ static fig_status card_scores(const fig__run *run, fig__buf *b) {
     FIG_TRY(fig__buf_printf(b, "\n## Scores\n\n| | |\n|---|---|\n| steps | %lld |\n", (long long)r->iters));
     for (size_t i = 0; i < r->scores.n; i++)
         FIG_TRY(fig__buf_printf(b, "| %s at the end | %.4f |\n", r->scores.data[i].name, r->scores.data[i].value));
-    FIG_TRY(fig__buf_printf(b, "| best validation loss | %.4f, at step %lld: these are the weights here |\n",
-                            r->best_val_loss, (long long)r->best_iter));
+    FIG_TRY(fig__buf_printf(b, "| best validation loss | %.4f, at step %lld%s |\n", r->best_val_loss,
+                            (long long)r->best_iter,
+                            run->train.save ? "; the weights here are the last ones" : ": these are the weights here"));
     FIG_TRY(fig__buf_printf(b, "| seed | %lld |\n", (long long)run->train.seed));
     return fig__buf_printf(b, "\nMade with figment %s; `recipe.yaml` says exactly how. %s\n", FIG_VERSION_STRING,
                            run->medium->caution);

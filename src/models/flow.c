@@ -159,4 +159,4 @@ const fig_arch fig__arch_flow = {.name = "flow",
                                  .check = check,
                                  .resolve = resolve,
                                  .training = "{batch_size: 64, learning_rate: 1e-3, weight_decay: 0, beta2: 0.95, "
-                                             "ema_decay: 0.999, sample_count: 40, max_iters: 4000}"};
+                                             "ema_decay: 0.999, save: last, sample_count: 40, max_iters: 4000}"};

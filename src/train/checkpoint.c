@@ -13,7 +13,8 @@
 static const char *const may_differ[] = {
     "out",           "resume",       "force",         "max_iters",           "eval_interval",
     "eval_iters",    "patience",     "log_interval",  "checkpoint_interval", "keep_checkpoints",
-    "sample_tokens", "sample_count", "sample_prompt", "sample_temp",         "save_dtype"};
+    "sample_tokens", "sample_count", "sample_prompt", "sample_temp",         "save_dtype",
+    "save"};
 
 static fig__json *settings_of(const fig_trainer *t) {
     fig__json *all = fig__model_settings(t->model);

@@ -249,7 +249,7 @@ static fig_status evaluate(fig_trainer *t) {
         t->p.best_iter = t->p.iter;
     }
     emit(t, (fig_train_event){.kind = FIG_TRAIN_EVAL, .loss = t->p.loss[0]});
-    if (best) FIG_TRY(with_ema(t, save_model, NULL));
+    if (best || t->o.save) FIG_TRY(with_ema(t, save_model, NULL));
     return sample(t);
 }
 
