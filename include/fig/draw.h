@@ -56,6 +56,8 @@ typedef struct fig_drawer fig_drawer;
 fig_status fig_drawer_new(fig_model *m, size_t batch, fig_drawer **out);
 void fig_drawer_free(fig_drawer *d);
 size_t fig_drawer_n_latent(const fig_drawer *d);
+/* Whether "steps", "sampler", "guidance", "top_k" or "top_p" change what this model draws. */
+bool fig_drawer_heeds(const fig_drawer *d, const char *option);
 /* report may be NULL. FIG_ERR_CANCELLED after fig_cancel. */
 fig_status fig_draw(fig_drawer *d, const fig_draw_options *o, fig_draw_fn *on_picture, void *user,
                     fig_draw_report *report);

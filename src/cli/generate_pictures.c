@@ -382,13 +382,26 @@ static void take_numbers(fig__draw_job *job) {
     *o = given;
 }
 
+/* A flag that would change nothing was meant to change something. */
+static fig_status check_flags(const fig__draw_job *job) {
+    static const char *const names[] = {"steps", "sampler", "guidance", "top_k", "top_p"};
+    for (size_t i = 0; i < FIG_COUNT(names); i++)
+        FIG_CHECK(job->args->ctx,
+                  fig__args_source(job->args, names[i]) != FIG_FROM_FLAG || fig_drawer_heeds(job->drawer, names[i]),
+                  FIG_ERR_ARG, "--%s: means nothing for a %s; leave it out", names[i],
+                  fig_model_arch(job->model)->name);
+    return FIG_OK;
+}
+
 fig_status fig__draw_job_open(fig__draw_job *job, const char *model) {
     FIG_TRY(load_model(job, model));
     FIG_TRY(take_labels(job));
     FIG_TRY(take_prompts(job));
     FIG_TRY(take_source(job));
     take_numbers(job);
-    return fig_drawer_new(job->model, (size_t)FIG_MIN(job->s.batch, FIG_MAX(job->o.num_samples, 1)), &job->drawer);
+    size_t batch = (size_t)FIG_MIN(job->s.batch, FIG_MAX(job->o.num_samples, 1));
+    FIG_TRY(fig_drawer_new(job->model, batch, &job->drawer));
+    return check_flags(job);
 }
 
 void fig__draw_job_close(fig__draw_job *job) {

@@ -1,5 +1,6 @@
 /* gen/draw.c: pictures from latents, batch by batch; what is different for each family is its fig__way. */
 #include "gen/draw.h"
+#include <stdio.h>
 #include "base/rng.h"
 #include "media/image/values.h"
 
@@ -57,6 +58,12 @@ void fig_drawer_free(fig_drawer *d) {
     fig__free(d->ctx, d->pictures);
     fig__free(d->ctx, d->samples);
     fig__free(d->ctx, d);
+}
+
+bool fig_drawer_heeds(const fig_drawer *d, const char *option) {
+    char name[32];
+    snprintf(name, sizeof name, " %s ", option);
+    return strstr(d->way->heeds, name) != NULL;
 }
 
 size_t fig_drawer_n_latent(const fig_drawer *d) { return d->n_latent; }

@@ -7,6 +7,8 @@
 typedef struct fig__way {
     const fig_family *family;
     double low; /* of its numbers: 0 or -1, to 1 */
+    const char
+        *heeds; /* the options of fig/draw.h that say something to it beside conditions and temp, between blanks */
     size_t (*n_latent)(const fig_model *m);
     fig_status (*open)(fig_drawer *d); /* records; d->state */
     /* Pictures [n, h, w, c] of latents [n, n_latent]; first: number of the first of them in the order of o. */

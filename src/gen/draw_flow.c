@@ -178,5 +178,10 @@ static fig_status draw(fig_drawer *d, const fig_draw_options *o, size_t first, s
     return FIG_OK;
 }
 
-const fig__way fig__way_flow = {
-    .family = &fig_family_flow, .low = -1, .n_latent = n_latent, .open = way_open, .draw = draw, .close = way_close};
+const fig__way fig__way_flow = {.family = &fig_family_flow,
+                                .heeds = " steps sampler guidance ",
+                                .low = -1,
+                                .n_latent = n_latent,
+                                .open = way_open,
+                                .draw = draw,
+                                .close = way_close};

@@ -66,6 +66,7 @@ static fig_status encode(fig_drawer *d, const float *pictures, size_t n, float *
 }
 
 const fig__way fig__way_tokenizer = {.family = &fig_family_tokenizer,
+                                     .heeds = " ",
                                      .low = -1,
                                      .n_latent = n_latent,
                                      .open = way_open,

@@ -69,6 +69,7 @@ static fig_status encode(fig_drawer *d, const float *pictures, size_t n, float *
 }
 
 const fig__way fig__way_vae = {.family = &fig_family_vae,
+                               .heeds = " ",
                                .low = 0,
                                .n_latent = fig__vae_n_latent,
                                .open = way_open,
