@@ -107,9 +107,9 @@ typedef struct fig_pictures_made {
  * RGBA, transparent around, alpha not multiplied in. Keys of metadata.jsonl: file_name, text (the caption), label (the
  * subgroup: 99 classes), group, subgroup, name (Unicode's), base (the caption without skin tones: of all pictures that
  * differ in them only), codepoints ("1F469-1F3FD-200D-1F680"), version, and where there are some skin_tone ("medium",
- * "light, dark"), hair ("red", "beard") and colour ("green" of a green apple). To test a model with, split is "test"
- * where held_out is "base" (one base in twenty, with all its skin tones) or "combination" (of bases that are seen, one
- * in twelve of those with one skin tone, and some of a colour and a shape): prepare them with val_fraction 0.
+ * "light, dark"), hair ("red", "beard") and colour ("green" of a green apple). split is "train"
+ * or, to test a model with, "test": where held_out is "base" (one base in twenty, with all its skin tones) or
+ * "combination" (of bases that are seen, one in twelve of those with one skin tone, and some of a colour and a shape).
  *
  * Captions say everything in plain words of a-z, 0-9, space, comma, hyphen and apostrophe, lower case:
  *

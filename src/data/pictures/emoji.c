@@ -81,7 +81,7 @@ static fig__json *describe(const fig__emoji *e) {
                  {"base", words.base},      {"codepoints", codes},
                  {"version", e->version},   {"skin_tone", words.skin_tone},
                  {"hair", words.hair},      {"colour", words.colour},
-                 {"held_out", kept},        {"split", *kept ? "test" : ""}};
+                 {"held_out", kept},        {"split", *kept ? "test" : "train"}};
     fig__json *row = fig__json_new_object();
     fig_status status = FIG_OK;
     for (size_t i = 0; i < FIG_COUNT(texts) && !status; i++)
