@@ -2,6 +2,7 @@
 #ifndef TEST_PICTURES_HELP_H
 #define TEST_PICTURES_HELP_H
 #include "train_help.h"
+#include "base/options.h"
 
 /* n pictures [n, side, side, c] of a class as an array of NumPy's. */
 static inline void write_npy(fig_context *ctx, const char *path, size_t n, size_t side, size_t c, const uint8_t *data) {
@@ -49,41 +50,65 @@ typedef struct studio {
     fig_model *model;
     fig_pictures *pictures;
     fig_trainer *trainer;
+    uint64_t bytes; /* of the bare context */
 } studio;
 
-/* As session_open; settings are the model's, in one string. Sizes and classes follow from the pictures. */
+/* What follows from the pictures, where the architecture has it; then the settings. */
+static inline fig_status studio_dress(const job *j, studio *s) {
+    const fig_pictures_info *info = fig_pictures_get_info(s->pictures);
+    char text[128];
+    snprintf(text, sizeof text, "image_size=%zu n_channels=%zu", info->size, info->channels);
+    FIG_TRY(set_all(s->model, text));
+    snprintf(text, sizeof text, "n_classes=%d", (int)info->n_classes);
+    if (fig__option_find(*fig_model_arch(s->model)->options, "n_classes")) FIG_TRY(set_all(s->model, text));
+    FIG_TRY(set_all(s->model, j->settings));
+    if (!fig_model_get_int(s->model, "text_length")) return FIG_OK;
+    return fig_model_set_tokenizer(s->model, char_tokenizer(s->ctx, "left upper"));
+}
+
+/* As session_open. */
 static inline fig_status studio_open(const job *j, studio *s) {
-    char text[256], *save = NULL;
+    fig_model_options o = {.dtype = j->dtype, .seed = (uint64_t)j->o.seed};
     *s = (studio){0};
     FIG_TRY(fig_context_new(&(fig_context_options){.n_threads = j->n_threads ? j->n_threads : 1}, &s->ctx));
+    s->bytes = fig_memory(s->ctx).bytes_now;
     FIG_TRY(fig_pictures_open(s->ctx, j->data, &s->pictures));
-    FIG_TRY(fig_model_new(s->ctx, j->arch, &(fig_model_options){.dtype = j->dtype, .seed = (uint64_t)j->o.seed},
-                          &s->model));
-    const fig_pictures_info *info = fig_pictures_get_info(s->pictures);
-    snprintf(text, sizeof text, "image_size=%zu n_channels=%zu n_classes=%d %s", info->size, info->channels,
-             (int)info->n_classes, j->settings);
-    for (char *key = strtok_r(text, " ", &save); key; key = strtok_r(NULL, " ", &save)) {
-        char *value = strchr(key, '=');
-        *value++ = '\0';
-        FIG_TRY(fig_model_set(s->model, key, value));
-    }
+    FIG_TRY(fig_model_new(s->ctx, j->arch, &o, &s->model));
+    FIG_TRY(studio_dress(j, s));
     return fig_trainer_new(s->model, &(fig_train_data){.pictures = s->pictures}, &j->o, &s->trainer);
 }
 static inline void studio_close(studio *s) {
     fig_trainer_free(s->trainer);
     fig_model_free(s->model);
     fig_pictures_close(s->pictures);
+    if (s->ctx) {
+        fig__scratch_reserve(s->ctx, 0);
+        EXPECT_EQ_I(fig_memory(s->ctx).bytes_now, s->bytes);
+    }
     fig_context_free(s->ctx);
 }
 
-static inline fig_status run_studio(const job *j, fig_train_report *report) {
+/* error, or NULL: the message of a failure (at least 1024 bytes). */
+static inline fig_status run_studio(const job *j, fig_train_report *report, char *error) {
     studio s;
     *report = (fig_train_report){0};
     fig_status status = studio_open(j, &s);
     if (!status) status = fig_trainer_run(s.trainer, j->on_event, j->user, report);
-    if (!EXPECT(status == FIG_OK) && s.ctx) fprintf(stderr, "    %s\n", fig_error(s.ctx));
+    if (error) snprintf(error, 1024, "%s", s.ctx ? fig_error(s.ctx) : "");
     studio_close(&s);
     return status;
+}
+
+static inline bool expect_run(const job *j, fig_train_report *report) {
+    char error[1024];
+    bool good = EXPECT(run_studio(j, report, error) == FIG_OK);
+    if (!good) fprintf(stderr, "    %s\n", error);
+    return good;
+}
+static inline uint64_t studio_hash(const job *j) {
+    fig_train_report r;
+    expect_run(j, &r);
+    return r.params_hash;
 }
 
 #endif

@@ -204,7 +204,7 @@ static void expect_refused(const toys *t, const char *arch, const char *settings
     char error[1024];
     fig_train_report r;
     job j = toy_job(t->data, arch, check_path(t->dir, "refused"), settings);
-    EXPECT(run_toy(&j, &r, error) == FIG_ERR_ARG);
+    EXPECT(run_studio(&j, &r, error) == FIG_ERR_ARG);
     if (!EXPECT(strstr(error, words))) fprintf(stderr, "    %s\n", error);
 }
 

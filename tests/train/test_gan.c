@@ -193,12 +193,6 @@ static job variant(int which, const char *data, const char *out) {
     return j;
 }
 
-static uint64_t studio_hash(const job *j) {
-    fig_train_report r;
-    run_studio(j, &r);
-    return r.params_hash;
-}
-
 TEST(one_and_two_threads_give_the_same_bits) {
     fig_context *ctx = check_context();
     const char *dir = check_tmpdir(), *data = made_up_pictures(ctx, dir, 20, 8, 1, paint_bar);

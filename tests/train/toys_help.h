@@ -1,7 +1,7 @@
-/* What the tests of models of pictures share: toy pictures, prepared, and one run from beginning to end. */
+/* What the tests of models that draw share: toy pictures with captions, and pictures from a trained model. */
 #ifndef TEST_TOYS_HELP_H
 #define TEST_TOYS_HELP_H
-#include "train_help.h"
+#include "pictures_help.h"
 #include <fig/draw.h>
 #include "media/image/image.h"
 
@@ -52,51 +52,10 @@ static inline job toy_job(const char *data, const char *arch, const char *out, c
     return j;
 }
 
-static inline fig_status toy_dress(fig_model *m, const char *settings) {
-    char text[4400], *save = NULL;
-    snprintf(text, sizeof text, "image_size=8 n_channels=1 %s", settings);
-    for (char *key = strtok_r(text, " ", &save); key; key = strtok_r(NULL, " ", &save)) {
-        char *value = strchr(key, '=');
-        *value++ = '\0';
-        FIG_TRY(fig_model_set(m, key, value));
-    }
-    return fig_model_get_int(m, "text_length") ? fig_model_set_tokenizer(m, char_tokenizer(m->ctx, "left upper"))
-                                               : FIG_OK;
-}
-
-/* A context of its own, as in run_job. */
-static inline fig_status run_toy(const job *j, fig_train_report *report, char *error) {
-    session s = {0};
-    fig_pictures *pictures = NULL;
-    *report = (fig_train_report){0};
-    fig_status status = fig_context_new(&(fig_context_options){.n_threads = j->n_threads ? j->n_threads : 1}, &s.ctx);
-    s.bytes = fig_memory(s.ctx).bytes_now;
-    if (!status) status = fig_pictures_open(s.ctx, j->data, &pictures);
-    fig_model_options o = {.dtype = j->dtype, .seed = (uint64_t)j->o.seed};
-    if (!status) status = fig_model_new(s.ctx, j->arch, &o, &s.model);
-    if (!status) status = toy_dress(s.model, j->settings);
-    if (!status) status = fig_trainer_new(s.model, &(fig_train_data){.pictures = pictures}, &j->o, &s.trainer);
-    if (!status) status = fig_trainer_run(s.trainer, j->on_event, j->user, report);
-    if (error) snprintf(error, 1024, "%s", fig_error(s.ctx));
-    fig_trainer_free(s.trainer);
-    fig_model_free(s.model);
-    s.trainer = NULL, s.model = NULL;
-    fig_pictures_close(pictures);
-    session_close(&s);
-    return status;
-}
-
-static inline bool expect_run(const job *j, fig_train_report *report) {
-    char error[1024];
-    bool good = EXPECT(run_toy(j, report, error) == FIG_OK);
-    if (!good) fprintf(stderr, "    %s\n", error);
-    return good;
-}
-
 /* --- drawing ----------------------------------------------------------------------------------------------------*/
 
 typedef struct album {
-    uint8_t pixels[16][TOY_SIDE * TOY_SIDE];
+    uint8_t pixels[64][TOY_SIDE * TOY_SIDE];
     size_t n;
 } album;
 static inline bool keep_picture(void *user, int64_t sample, const uint8_t *pixels) {

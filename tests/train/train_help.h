@@ -70,9 +70,10 @@ typedef struct session {
     uint64_t bytes; /* of the bare context */
 } session;
 
+/* "n_embd=32 dropout=0.1" */
 static inline fig_status set_all(fig_model *m, const char *settings) {
-    char text[256], *save = NULL;
-    snprintf(text, sizeof text, "n_layer=2 n_head=2 n_embd=32 block_size=16 %s", settings);
+    char text[4400], *save = NULL;
+    snprintf(text, sizeof text, "%s", settings);
     for (char *key = strtok_r(text, " ", &save); key; key = strtok_r(NULL, " ", &save)) {
         char *value = strchr(key, '=');
         *value++ = '\0';
@@ -91,6 +92,7 @@ static inline fig_status session_open(const job *j, session *s) {
     FIG_TRY(fig_dataset_open(s->ctx, j->data, &s->data));
     FIG_TRY(fig_model_new(s->ctx, j->arch, &(fig_model_options){.dtype = j->dtype, .seed = (uint64_t)j->o.seed},
                           &s->model));
+    FIG_TRY(set_all(s->model, "n_layer=2 n_head=2 n_embd=32 block_size=16"));
     FIG_TRY(set_all(s->model, j->settings));
     snprintf(path, sizeof path, "%s/tokenizer.json", j->data);
     FIG_TRY(fig_tokenizer_load(s->ctx, path, &tok));
