@@ -81,6 +81,10 @@ fig_status fig_pictures_find_attribute(const fig_pictures *p, const char *name, 
 fig_status fig_pictures_select(fig_pictures *p, fig_data_split split, const char *attribute, const char *value);
 /* Which picture training sample `sample` is: every one once per epoch, in an order of the seed and epoch. */
 uint64_t fig_pictures_sample(const fig_pictures *p, fig_data_split split, uint64_t seed, uint64_t sample);
+/* From now on an epoch of training holds a picture of a class with n of them as often as n^-strength tells, beside the
+ * others: 0 once each, 1 every class as often as any other. Pictures without a class are one. FIG_ERR_ARG when there
+ * are no classes. */
+fig_status fig_pictures_balance(fig_pictures *p, double strength);
 
 /* --- pictures that anyone can have --------------------------------------------------------------------------------
  * Folders of square PNG files with metadata.jsonl, as fig_pictures_prepare reads them, from what this machine has

@@ -21,8 +21,9 @@ typedef struct fig_train_options {
     int64_t sample_tokens, sample_count;
     const char *sample_prompt; /* samples at step 0 and each evaluation; 0: none */
     double sample_temp;
-    bool flip;                 /* pictures: mirrored, every second time */
-    int64_t shift;             /* pictures: moved by up to so many pixels */
+    bool flip;        /* pictures: mirrored, every second time */
+    int64_t shift;    /* pictures: moved by up to so many pixels */
+    double balance;   /* pictures: fig_pictures_balance */
     int64_t patience; /* stop after so many evaluations without a better one; 0: never */
     int optimizer;    /* fig_optimizer_kind */
     double learning_rate, min_lr, weight_decay, beta1, beta2, epsilon, momentum, grad_clip, ema_decay;

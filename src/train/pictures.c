@@ -14,7 +14,7 @@ fig_status fig__pictures_fit(const fig_trainer *t) {
               "the model takes pictures of %lld x %lld x %lld, the data has %zu x %zu x %zu", side, side, channels,
               info->size, info->size, info->channels);
     FIG_CHECK(t->ctx, info->n[FIG_SPLIT_TRAIN], FIG_ERR_ARG, "there are no pictures to learn from");
-    return FIG_OK;
+    return fig_pictures_balance(t->data.pictures, t->o.balance);
 }
 
 uint64_t fig__pictures_row(const fig_trainer *t, int64_t r) {

@@ -1,6 +1,7 @@
 /* Folders, archives and arrays of pictures, prepared and read again. */
 #include "check.h"
 #include <fig/pictures.h>
+#include <math.h>
 #include "base/file.h"
 #include "data/pictures/source.h"
 #include "media/image/image.h"
@@ -423,5 +424,39 @@ TEST(epochs) {
     for (uint64_t i = 0; i < 20; i++)
         same += fig_pictures_sample(p, FIG_SPLIT_TRAIN, 7, i) == fig_pictures_sample(p, FIG_SPLIT_TRAIN, 7, i + 20);
     EXPECT(seen[0] == (1 << 20) - 1 && seen[1] == (1 << 20) - 1 && same < 10);
+    fig_pictures_close(p);
+}
+
+/* Three, nine and 81 of a class: in balance each comes a third of the time, half way as often as roots tell. */
+TEST(rare_classes_come_more_often) {
+    static const size_t sizes[] = {3, 9, 81};
+    static const double strengths[] = {0, 0.5, 1}, roots[] = {1.7320508, 3, 9};
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    fig_pictures *p;
+    char path[4300];
+    for (int c = 0; c < 3; c++)
+        for (size_t i = 0; i < sizes[c]; i++) {
+            snprintf(path, sizeof path, "%s/%c/%02zu.png", dir, 'a' + c, i);
+            write_png(ctx, path, 1, 1, 1, (uint8_t)i);
+        }
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    for (size_t s = 0; s < FIG_COUNT(strengths); s++) {
+        double of_class[3] = {0}, least = 1e9, most = 0, of_picture[93] = {0};
+        EXPECT_OK(ctx, fig_pictures_balance(p, strengths[s]));
+        for (uint64_t i = 0; i < 930; i++) {
+            uint64_t at = fig_pictures_sample(p, FIG_SPLIT_TRAIN, 5, i);
+            of_class[fig_pictures_class(p, FIG_SPLIT_TRAIN, at)]++;
+            of_picture[at]++;
+        }
+        for (int c = 0; c < 3; c++) {
+            double want = s == 0 ? 10.0 * (double)sizes[c] : s == 1 ? 930 * roots[c] / 13.7320508 : 310;
+            EXPECT_NEAR(of_class[c], want, s ? 20 : 0); /* ten epochs, each less than one off at either end */
+        }
+        for (size_t i = 0; i < 93; i++) least = fmin(least, of_picture[i]), most = fmax(most, of_picture[i]);
+        EXPECT(least >= (s ? 1 : 10) && most <= (s == 2 ? 115 : s ? 55 : 10));
+    }
     fig_pictures_close(p);
 }

@@ -1,4 +1,5 @@
 /* data/pictures/open.c: prepared pictures in use: samples mapped, captions as lines of a mapped file. */
+#include <math.h>
 #include "base/rng.h"
 #include "data/pictures/pictures.h"
 
@@ -15,6 +16,7 @@ struct fig_pictures {
     fig_context *ctx;
     fig__pictures_manifest manifest;
     split split[FIG_SPLIT_COUNT];
+    double *upto; /* [n of training]: the share of an epoch that a picture and those before it have; NULL: equal ones */
 };
 
 static fig_status map_part(fig_pictures *p, const char *dir, fig_data_split which, const char *ending, uint64_t bytes,
@@ -122,6 +124,7 @@ void fig_pictures_close(fig_pictures *p) {
         fig__free(p->ctx, p->split[i].caption_at);
     }
     fig__pictures_manifest_deinit(p->ctx, &p->manifest);
+    fig__free(p->ctx, p->upto);
     fig__free(p->ctx, p);
 }
 
@@ -162,10 +165,49 @@ int32_t fig_pictures_attribute(const fig_pictures *p, fig_data_split which, uint
     return stored_value(p, which, place(&p->split[which], i), a);
 }
 
+/* --- epochs -----------------------------------------------------------------------------------------------------*/
+
+/* Of `share` of an epoch. */
+static uint64_t find_share(const fig_pictures *p, double share) {
+    uint64_t low = 0, high = p->manifest.info.n[FIG_SPLIT_TRAIN] - 1;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (p->upto[middle] > share)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* Unequal shares are hit by one point in each n-th of the epoch, so that a picture comes as often as its share says, or
+ * once more. */
 uint64_t fig_pictures_sample(const fig_pictures *p, fig_data_split which, uint64_t seed, uint64_t sample) {
     uint64_t n = p->manifest.info.n[which];
     fig_rng_key key = {seed, fig__rng_stream("data.pictures"), n ? sample / n : 0};
-    return n ? fig__rng_permute(&key, sample % n, n) : 0;
+    if (!n) return 0;
+    uint64_t at = fig__rng_permute(&key, sample % n, n);
+    if (!p->upto || which != FIG_SPLIT_TRAIN) return at;
+    return find_share(p, ((double)at + fig__rng_uniform(&key, at, 0)) / (double)n);
+}
+
+fig_status fig_pictures_balance(fig_pictures *p, double strength) {
+    const fig_pictures_info *info = &p->manifest.info;
+    uint64_t n = info->n[FIG_SPLIT_TRAIN];
+    double total = 0;
+    fig__free(p->ctx, p->upto);
+    p->upto = NULL;
+    if (!n || strength == 0) return FIG_OK;
+    FIG_CHECK(p->ctx, info->n_classes, FIG_ERR_ARG, "there are no classes to balance in these pictures");
+    double *upto = FIG_NEW_N(p->ctx, double, n), *of_class = FIG_NEW_N(p->ctx, double, (size_t)info->n_classes + 1);
+    if (!upto || !of_class) return fig__free(p->ctx, upto), fig__free(p->ctx, of_class), FIG_ERR_NOMEM;
+    for (uint64_t i = 0; i < n; i++) of_class[fig_pictures_class(p, FIG_SPLIT_TRAIN, i) + 1]++;
+    for (uint64_t i = 0; i < n; i++)
+        upto[i] = total += pow(of_class[fig_pictures_class(p, FIG_SPLIT_TRAIN, i) + 1], -strength);
+    for (uint64_t i = 0; i < n; i++) upto[i] /= total;
+    fig__free(p->ctx, of_class);
+    p->upto = upto;
+    return FIG_OK;
 }
 
 /* --- some of them -----------------------------------------------------------------------------------------------*/
