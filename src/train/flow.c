@@ -18,6 +18,7 @@ typedef struct network {
 
 typedef struct flow {
     network train, eval;
+    double flops; /* of a step */
 } flow;
 
 static const fig__flow_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -66,6 +67,7 @@ static fig_status record(fig_trainer *t) {
     t->phases[t->n_phases++] = f->train.phase;
     if (!status) status = record_evaluation(t, &f->eval);
     t->eval = f->eval.phase;
+    if (!status) f->flops = fig__pictures_flops(t, f->eval.phase.g);
     return status;
 }
 
@@ -108,16 +110,7 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     }
 }
 
-/* Two operations per weight and token forward and four backward; attention's products besides. */
-static double flops(const fig_trainer *t) {
-    fig_param_info positions = {.numel = 0};
-    fig_params_find(t->params, "pos", &positions); /* one row for each patch */
-    double tokens = (double)positions.shape[1] + 2 + (double)config_of(t)->text_length,
-           width = (double)fig_model_get_int(t->model, "n_embd"),
-           layers = (double)fig_model_get_int(t->model, "n_layer");
-    double per_token = 6 * (double)fig_params_numel(t->params, false) + 12 * layers * width * tokens;
-    return per_token * tokens * fig__pictures_per_step(t);
-}
+static double flops(const fig_trainer *t) { return ((const flow *)t->task_state)->flops; }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
 

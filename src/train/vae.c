@@ -72,7 +72,7 @@ static fig_status record(fig_trainer *t) {
     t->phases[t->n_phases++] = v->train.phase;
     if (!status) status = record_evaluation(t, v);
     t->eval = v->eval.phase;
-    v->flops = fig__pictures_flops(t, v->eval.phase.g);
+    if (!status) v->flops = fig__pictures_flops(t, v->eval.phase.g);
     return status;
 }
 
