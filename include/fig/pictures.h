@@ -6,14 +6,13 @@
  * a step never waits for a decoder. What is read, whatever the names say:
  *
  *     folders      every PNG, JPEG and WebP file below, in order of path. metadata.jsonl (one object a line: file_name,
- *                  and text or caption, label, split, attributes) or FILE.txt beside FILE.png give captions. Folders
- *                  called train, val, validation or test give the split; the others, joined by /, are the class.
- *     .tar, .zip   plain or compressed: the same inside, or WebDataset (files of one stem belong together: .png, .jpg
- *                  or .webp; .txt, of whose lines the first is the caption; .cls; .json with text or caption, label)
- *     IDX          MNIST's format, plain or compressed; NAME-labels-idx1-ubyte beside NAME-images-idx3-ubyte gives
- *                  classes; files called t10k*, test* and val* are held out, train* are not
- *     .npy         uint8 [n, h, w], [n, h, w, c] or [n, h*h], plain or compressed; the file's name is the class where
- *                  several are given
+ *                  and text or caption, captions (an array), label, split, attributes) or FILE.txt beside FILE.png give
+ * captions. Folders called train, val, validation or test give the split; the others, joined by /, are the class. .tar,
+ * .zip   plain or compressed: the same inside, or WebDataset (files of one stem belong together: .png, .jpg or .webp;
+ * .txt, of whose lines the first is the caption; .cls; .json with text or caption, label) IDX          MNIST's format,
+ * plain or compressed; NAME-labels-idx1-ubyte beside NAME-images-idx3-ubyte gives classes; files called t10k*, test*
+ * and val* are held out, train* are not .npy         uint8 [n, h, w], [n, h, w, c] or [n, h*h], plain or compressed;
+ * the file's name is the class where several are given
  *
  * Other files are left out and counted. What cannot be decoded is left out, counted and the first of it named; more
  * than one in ten is an error. */
@@ -66,7 +65,10 @@ const fig_pictures_info *fig_pictures_get_info(const fig_pictures *p);
 const uint8_t *fig_pictures_pixels(const fig_pictures *p, fig_data_split split, uint64_t i);
 int32_t fig_pictures_class(const fig_pictures *p, fig_data_split split, uint64_t i);       /* -1: none */
 const char *fig_pictures_caption(const fig_pictures *p, fig_data_split split, uint64_t i); /* "": none */
-const char *fig_pictures_class_name(const fig_pictures *p, int32_t c);                     /* "": numbers only */
+/* A picture may have several captions; without any there is one, "". k: number, modulo how many there are. */
+uint64_t fig_pictures_n_captions_of(const fig_pictures *p, fig_data_split split, uint64_t i);
+const char *fig_pictures_caption_of(const fig_pictures *p, fig_data_split split, uint64_t i, uint64_t k);
+const char *fig_pictures_class_name(const fig_pictures *p, int32_t c); /* "": numbers only */
 /* Attributes: what metadata say beside caption, class and split: keys whose texts have at most 256 different values, 32
  * of them at most (of emoji skin_tone, colour, group ...). */
 size_t fig_pictures_n_attributes(const fig_pictures *p);
@@ -108,12 +110,13 @@ typedef struct fig_pictures_made {
 } fig_pictures_made;
 
 /* Every emoji of the Unicode list with its name, as the font draws it (Debian's package fonts-noto-color-emoji: 3,655):
- * RGBA, transparent around, alpha not multiplied in. Keys of metadata.jsonl: file_name, text (the caption), label (the
- * subgroup: 99 classes), group, subgroup, name (Unicode's), base (the caption without skin tones: of all pictures that
- * differ in them only), codepoints ("1F469-1F3FD-200D-1F680"), version, and where there are some skin_tone ("medium",
- * "light, dark"), hair ("red", "beard") and colour ("green" of a green apple). split is "train"
- * or, to test a model with, "test": where held_out is "base" (one base in twenty, with all its skin tones) or
- * "combination" (of bases that are seen, one in twelve of those with one skin tone, and some of a colour and a shape).
+ * RGBA, transparent around, alpha not multiplied in. Keys of metadata.jsonl: file_name, text (the caption), captions
+ * (the same with and without an article), label (the subgroup: 99 classes), group, subgroup, name (Unicode's), base
+ * (the caption without skin tones: of all pictures that differ in them only), codepoints ("1F469-1F3FD-200D-1F680"),
+ * version, and where there are some skin_tone ("medium", "light, dark"), hair ("red", "beard") and colour ("green" of a
+ * green apple). split is "train" or, to test a model with, "test": where held_out is "base" (one base in twenty, with
+ * all its skin tones) or "combination" (of bases that are seen, one in twelve of those with one skin tone, and some of
+ * a colour and a shape).
  *
  * Captions say everything in plain words of a-z, 0-9, space, comma, hyphen and apostrophe, lower case:
  *

@@ -55,9 +55,11 @@ static fig_status set_int(fig_model *m, const char *key, int64_t value) {
 
 static fig_status feed_captions(const fig_pictures *p, fig_tokenizer_trainer *trainer) {
     for (uint64_t i = 0; i < fig_pictures_get_info(p)->n[FIG_SPLIT_TRAIN]; i++) {
-        const char *caption = fig_pictures_caption(p, FIG_SPLIT_TRAIN, i);
-        FIG_TRY(fig_tokenizer_trainer_add(trainer, caption, strlen(caption)));
-        FIG_TRY(fig_tokenizer_trainer_end_text(trainer));
+        for (uint64_t k = 0; k < fig_pictures_n_captions_of(p, FIG_SPLIT_TRAIN, i); k++) {
+            const char *caption = fig_pictures_caption_of(p, FIG_SPLIT_TRAIN, i, k);
+            FIG_TRY(fig_tokenizer_trainer_add(trainer, caption, strlen(caption)));
+            FIG_TRY(fig_tokenizer_trainer_end_text(trainer));
+        }
     }
     return FIG_OK;
 }
@@ -92,9 +94,12 @@ static int by_text(const void *a, const void *b) { return strcmp(*(const char *c
 /* The words of every caption that is learnt, each once. */
 static fig_status gather_words(const fig__run *run, fig__map *words) {
     char word[FIG__WORD_MAX];
+    const fig_pictures *p = run->content.pictures;
     for (uint64_t i = 0; i < info_of(run)->n[FIG_SPLIT_TRAIN]; i++) {
-        const char *at = fig_pictures_caption(run->content.pictures, FIG_SPLIT_TRAIN, i);
-        for (size_t len; (len = fig__next_word(&at, word)) > 0;) FIG_TRY(fig__map_put(words, word, len, 1));
+        for (uint64_t k = 0; k < fig_pictures_n_captions_of(p, FIG_SPLIT_TRAIN, i); k++) {
+            const char *at = fig_pictures_caption_of(p, FIG_SPLIT_TRAIN, i, k);
+            for (size_t len; (len = fig__next_word(&at, word)) > 0;) FIG_TRY(fig__map_put(words, word, len, 1));
+        }
     }
     return FIG_OK;
 }

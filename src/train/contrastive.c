@@ -80,10 +80,9 @@ static fig_status record(fig_trainer *t) {
 
 /* --- steps ------------------------------------------------------------------------------------------------------*/
 
-static fig_status put_caption(const fig_trainer *t, const network *n, fig_data_split split, uint64_t picture,
-                              size_t row) {
+static fig_status put_caption(const fig_trainer *t, const network *n, const char *caption, size_t row) {
     int32_t *text = (int32_t *)fig_plan_data(n->phase.plan, n->text) + row * fig_dim(n->text, 1);
-    return fig__caption_row(t->model, fig_pictures_caption(t->data.pictures, split, picture), text, NULL);
+    return fig__caption_row(t->model, caption, text, NULL);
 }
 
 static void feed(fig_trainer *t, int phase, int64_t i) {
@@ -91,7 +90,7 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     network *n = &((contrastive *)t->task_state)->train;
     fig__pictures_feed(t, n->phase.plan, n->x, i, 0);
     for (int64_t r = 0; r < t->o.batch_size; r++)
-        put_caption(t, n, FIG_SPLIT_TRAIN, fig__pictures_row(t, i * t->o.batch_size + r), (size_t)r);
+        put_caption(t, n, fig__pictures_caption(t, i * t->o.batch_size + r), (size_t)r);
 }
 
 /* Two operations for each multiplication forward and four backward. */
@@ -117,7 +116,7 @@ static fig_status add_batch(fig_trainer *t, uint64_t first, size_t rows, points 
     float *x = fig_plan_data(plan, n->x);
     for (size_t i = 0; i < rows; i++) {
         fig__pictures_values(t, FIG_SPLIT_VAL, first + i, 0, x + i * numbers);
-        FIG_TRY(put_caption(t, n, FIG_SPLIT_VAL, first + i, i));
+        FIG_TRY(put_caption(t, n, fig_pictures_caption(t->data.pictures, FIG_SPLIT_VAL, first + i), i));
     }
     FIG_TRY(fig_plan_run(plan, NULL));
     memcpy(p->pictures + p->n * p->d, fig_plan_data(plan, n->pictures), rows * p->d * sizeof(float));

@@ -73,7 +73,7 @@ static fig_status record(fig_trainer *t) {
 
 /* --- steps ------------------------------------------------------------------------------------------------------*/
 
-/* Randomness of a row: element 0 is its time, 1 whether its condition is left out. */
+/* Randomness of a row: element 0 is its time, 4 whether its condition is left out. */
 static void put_time(const fig_trainer *t, network *n, const fig_rng_key *key, uint64_t sample, size_t row) {
     const fig__flow_config *c = config_of(t);
     double time = 1 / (1 + exp(-(c->time_mean + c->time_std * fig__rng_normal(key, sample, 0))));
@@ -83,18 +83,16 @@ static void put_time(const fig_trainer *t, network *n, const fig_rng_key *key, u
     ((int32_t *)fig_plan_data(n->phase.plan, n->in.time))[row] = (int32_t)lround(1000 * time);
 }
 
-static fig_status put_condition(const fig_trainer *t, network *n, fig_data_split split, uint64_t picture, size_t row,
+static fig_status put_condition(const fig_trainer *t, network *n, int32_t label, const char *caption, size_t row,
                                 bool left_out) {
     const fig__flow_config *c = config_of(t);
     if (n->in.label) {
-        int32_t label = fig_pictures_class(t->data.pictures, split, picture);
         bool said = label >= 0 && label < c->n_classes && !left_out;
         ((int32_t *)fig_plan_data(n->phase.plan, n->in.label))[row] = said ? label : (int32_t)c->n_classes;
     }
     if (!n->in.text) return FIG_OK;
-    const char *caption = left_out ? NULL : fig_pictures_caption(t->data.pictures, split, picture);
     int32_t *text = (int32_t *)fig_plan_data(n->phase.plan, n->in.text) + row * (size_t)c->text_length;
-    return fig__caption_row(t->model, caption, text, NULL);
+    return fig__caption_row(t->model, left_out ? NULL : caption, text, NULL);
 }
 
 static void feed(fig_trainer *t, int phase, int64_t i) {
@@ -106,7 +104,8 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
         uint64_t sample = (uint64_t)(i * t->o.batch_size) + row, picture = fig__pictures_row(t, (int64_t)sample);
         put_time(t, n, &key, sample, row);
         bool left_out = fig__rng_uniform(&key, sample, 4) < config_of(t)->condition_drop;
-        put_condition(t, n, FIG_SPLIT_TRAIN, picture, row, left_out);
+        put_condition(t, n, fig_pictures_class(t->data.pictures, FIG_SPLIT_TRAIN, picture),
+                      fig__pictures_caption(t, (int64_t)sample), row, left_out);
     }
 }
 
@@ -129,7 +128,8 @@ static fig_status add_batch(fig_trainer *t, uint64_t first, size_t rows, double 
     for (size_t i = 0; i < rows; i++) {
         fig__pictures_values(t, FIG_SPLIT_VAL, first + i, -1, x + i * d);
         put_time(t, n, &key, first + i, i);
-        FIG_TRY(put_condition(t, n, FIG_SPLIT_VAL, first + i, i, false));
+        FIG_TRY(put_condition(t, n, fig_pictures_class(t->data.pictures, FIG_SPLIT_VAL, first + i),
+                              fig_pictures_caption(t->data.pictures, FIG_SPLIT_VAL, first + i), i, false));
     }
     FIG_TRY(fig_plan_run(plan, &(fig_run_args){.seed = (uint64_t)t->o.seed, .sample0 = first}));
     const float *loss = fig_plan_data(plan, n->phase.loss);

@@ -23,6 +23,12 @@ uint64_t fig__pictures_row(const fig_trainer *t, int64_t r) {
                                (uint64_t)t->p.iter * of_batch + (uint64_t)r);
 }
 
+const char *fig__pictures_caption(const fig_trainer *t, int64_t r) {
+    fig_rng_key key = {(uint64_t)t->o.seed, fig__rng_stream("caption"), (uint64_t)t->p.iter};
+    uint64_t k = fig__rng_below(&key, (uint64_t)r, 0, UINT32_MAX);
+    return fig_pictures_caption_of(t->data.pictures, FIG_SPLIT_TRAIN, fig__pictures_row(t, r), k);
+}
+
 size_t fig__pictures_numbers(const fig_trainer *t) {
     const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
     return info->size * info->size * info->channels;

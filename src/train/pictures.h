@@ -8,6 +8,8 @@
 fig_status fig__pictures_fit(const fig_trainer *t);
 /* Row r of the whole batch of this step: which training picture it is. */
 uint64_t fig__pictures_row(const fig_trainer *t, int64_t r);
+/* Its caption; of several another one each time. */
+const char *fig__pictures_caption(const fig_trainer *t, int64_t r);
 /* The numbers of a picture, [size, size, channels], from low (0 or -1) to 1. */
 void fig__pictures_values(const fig_trainer *t, fig_data_split split, uint64_t i, double low, float *out);
 /* Rows of micro-batch i of this step into an input [batch_size, size, size, channels] of a plan. */

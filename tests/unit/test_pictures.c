@@ -260,6 +260,32 @@ TEST(metadata_ends_with_its_page) {
     free(text);
 }
 
+/* One of them is said each time; the first is the picture's where only one can be. */
+TEST(several_captions) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *out = check_path(check_tmpdir(), "out");
+    fig_pictures_info info;
+    fig_pictures *p;
+    write_png(ctx, check_path(dir, "a.png"), 2, 2, 1, 1);
+    write_png(ctx, check_path(dir, "b.png"), 2, 2, 1, 2);
+    write_png(ctx, check_path(dir, "c.png"), 2, 2, 1, 3);
+    write_text(
+        ctx, check_path(dir, "metadata.jsonl"),
+        "{\"file_name\": \"a.png\", \"text\": \"cat\", \"captions\": [\"cat\", \"\", 7, \"a\\u001fcat\\nsits\"]}\n"
+        "{\"file_name\": \"b.png\", \"text\": \"dog\", \"captions\": []}\n");
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    EXPECT_EQ_I(info.n_captions, 2);
+    if (!EXPECT_OK(ctx, fig_pictures_open(ctx, out, &p))) return;
+    static const char *const first[] = {"cat", "dog", ""};
+    for (int c = 0; c < 3; c++) {
+        uint64_t i = (uint64_t)find(p, FIG_SPLIT_TRAIN, (uint8_t)(c + 1));
+        EXPECT_EQ_S(fig_pictures_caption(p, FIG_SPLIT_TRAIN, i), first[c]);
+        EXPECT_EQ_I(fig_pictures_n_captions_of(p, FIG_SPLIT_TRAIN, i), c ? 1 : 2);
+        EXPECT_EQ_S(fig_pictures_caption_of(p, FIG_SPLIT_TRAIN, i, 5), c ? first[c] : "a cat\nsits");
+    }
+    fig_pictures_close(p);
+}
+
 /* --- attributes -------------------------------------------------------------------------------------------------*/
 
 /* Nine pictures, of which the metadata say more and more: "kind" of all but the first, "late" of the last. */

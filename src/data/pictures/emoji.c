@@ -82,8 +82,12 @@ static fig__json *describe(const fig__emoji *e) {
                  {"version", e->version},   {"skin_tone", words.skin_tone},
                  {"hair", words.hair},      {"colour", words.colour},
                  {"held_out", kept},        {"split", *kept ? "test" : "train"}};
-    fig__json *row = fig__json_new_object();
-    fig_status status = FIG_OK;
+    fig__json *row = fig__json_new_object(), *captions = fig__json_new_array();
+    fig_status status = fig__json_put(row, "captions", captions);
+    char with_article[sizeof words.caption + 4];
+    snprintf(with_article, sizeof with_article, "%s %s", strchr("aeiou", *words.caption) ? "an" : "a", words.caption);
+    if (!status) status = fig__json_push(captions, fig__json_new_str(words.caption));
+    if (!status) status = fig__json_push(captions, fig__json_new_str(with_article));
     for (size_t i = 0; i < FIG_COUNT(texts) && !status; i++)
         if (*texts[i].value)
             status = fig__json_put(row, texts[i].key, fig__json_new_strn(texts[i].value, strlen(texts[i].value)));

@@ -46,7 +46,7 @@ static fig_status index_captions(fig_pictures *p, split *s, const fig__mapping *
             c = (char)map->data[++i];
             s->captions[to++] = c == 'n' ? '\n' : c == 'r' ? '\r' : c;
         } else {
-            s->captions[to++] = c;
+            s->captions[to++] = c == FIG__CAPTION_END ? 0 : c;
         }
     }
     FIG_CHECK(p->ctx, line == n, FIG_ERR_FORMAT, "captions of %llu pictures for %llu; prepare the data again",
@@ -148,6 +148,20 @@ int32_t fig_pictures_class(const fig_pictures *p, fig_data_split which, uint64_t
 
 const char *fig_pictures_caption(const fig_pictures *p, fig_data_split which, uint64_t i) {
     return p->split[which].captions + p->split[which].caption_at[place(&p->split[which], i)];
+}
+
+uint64_t fig_pictures_n_captions_of(const fig_pictures *p, fig_data_split which, uint64_t i) {
+    const split *s = &p->split[which];
+    uint64_t n = 0;
+    const char *end = s->captions + s->caption_at[place(s, i) + 1];
+    for (const char *c = fig_pictures_caption(p, which, i); c < end; c++) n += !*c;
+    return n;
+}
+
+const char *fig_pictures_caption_of(const fig_pictures *p, fig_data_split which, uint64_t i, uint64_t k) {
+    const char *caption = fig_pictures_caption(p, which, i);
+    for (k %= fig_pictures_n_captions_of(p, which, i); k; k--) caption += strlen(caption) + 1;
+    return caption;
 }
 
 const char *fig_pictures_class_name(const fig_pictures *p, int32_t c) {

@@ -3,7 +3,8 @@
  *     manifest.json        size, channels, counts, classes, where it came from
  *     train.bin, val.bin   samples [n, size, size, channels]
  *     train.labels ...     int32 [n], little endian; -1: none
- *     train.captions ...   one line each, "" for none; backslash and line ends escaped as in C
+ *     train.captions ...   one line each, "" for none; backslash and line ends escaped as in C; several of one picture
+ *                          with FIG__CAPTION_END between them
  *     train.attributes ... int16 [n_attributes, n], little endian, -1: not said; where there are attributes */
 #ifndef FIG_PICTURES_PRIVATE_H
 #define FIG_PICTURES_PRIVATE_H
@@ -14,6 +15,7 @@
 #define FIG__PICTURES_FORMAT "figment-pictures"
 #define FIG__PICTURES_VERSION 1
 #define FIG__PICTURES_MAX_CLASSES 1000000
+#define FIG__CAPTION_END '\x1f' /* ASCII's unit separator */
 #define FIG__ATTRIBUTES_MAX 32
 #define FIG__ATTRIBUTE_MAX_VALUES 256
 

@@ -141,12 +141,27 @@ static int split_of(const prepare *p, const fig__picture *picture) {
 
 /* --- a batch ----------------------------------------------------------------------------------------------------*/
 
+/* As many whole ones as there is room for. */
+static void add_caption(slot *s, const char *text) {
+    size_t used = strlen(s->caption), len = strlen(text);
+    if (!len || used + len + 2 > sizeof s->caption) return;
+    if (used) s->caption[used++] = FIG__CAPTION_END;
+    for (size_t i = 0; i <= len; i++) s->caption[used + i] = text[i] == FIG__CAPTION_END ? ' ' : text[i];
+}
+
+static void take_captions(slot *s, const fig__picture *picture) {
+    *s->caption = 0;
+    if (!picture->captions && picture->caption) add_caption(s, picture->caption);
+    for (size_t i = 0; i < fig__json_size(picture->captions); i++)
+        add_caption(s, fig__json_str(fig__json_at((fig__json *)picture->captions, i), ""));
+}
+
 static fig_status fill_slot(prepare *p, const fig__picture *picture) {
     slot *s = &p->slots[p->n_slots++];
     fig__buf_clear(&s->file);
     s->broken = false;
     snprintf(s->name, sizeof s->name, "%.*s", (int)sizeof s->name - 1, picture->name);
-    snprintf(s->caption, sizeof s->caption, "%s", picture->caption ? picture->caption : "");
+    take_captions(s, picture);
     s->split = split_of(p, picture);
     FIG_TRY(class_of(p, picture, &s->class));
     FIG_TRY(fig__attributes_read(p->ctx, &p->manifest.attributes, picture->about, &s->attributes));

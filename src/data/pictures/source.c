@@ -141,6 +141,8 @@ void fig__picture_metadata(const fig__json *j, fig__picture *picture) {
     const fig__json *label = fig__json_get(j, "label"), *class = label ? label : fig__json_get(j, "class");
     const char *split = fig__json_str(fig__json_get(j, "split"), "");
     const char *caption = fig__json_str(fig__json_get(j, "text"), fig__json_str(fig__json_get(j, "caption"), NULL));
+    const fig__json *captions = fig__json_get(j, "captions");
+    if (fig__json_type(captions) == FIG_JSON_ARRAY && fig__json_size(captions)) picture->captions = captions;
     if (caption) picture->caption = caption;
     if (fig__json_type(class) == FIG_JSON_STRING) picture->class_name = fig__json_str(class, NULL);
     picture->class_number = fig__json_int(class, picture->class_number);

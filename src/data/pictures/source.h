@@ -17,11 +17,12 @@ typedef struct fig__picture {
     const uint8_t *file;
     size_t file_len;
     fig__image samples;
-    int64_t class_number;   /* -1: none */
-    const char *class_name; /* or NULL */
-    const char *caption;    /* or NULL */
-    int split;              /* fig_data_split, or -1: not said */
-    const fig__json *about; /* all that its metadata say, or NULL */
+    int64_t class_number;      /* -1: none */
+    const char *class_name;    /* or NULL */
+    const char *caption;       /* or NULL */
+    const fig__json *captions; /* an array of all of them, or NULL: there is one at most */
+    int split;                 /* fig_data_split, or -1: not said */
+    const fig__json *about;    /* all that its metadata say, or NULL */
 } fig__picture;
 
 typedef struct fig__picture_source fig__picture_source;
