@@ -6,13 +6,18 @@
  * a step never waits for a decoder. What is read, whatever the names say:
  *
  *     folders      every PNG, JPEG and WebP file below, in order of path. metadata.jsonl (one object a line: file_name,
- *                  and text or caption, captions (an array), label, split, attributes) or FILE.txt beside FILE.png give
- * captions. Folders called train, val, validation or test give the split; the others, joined by /, are the class. .tar,
- * .zip   plain or compressed: the same inside, or WebDataset (files of one stem belong together: .png, .jpg or .webp;
- * .txt, of whose lines the first is the caption; .cls; .json with text or caption, label) IDX          MNIST's format,
- * plain or compressed; NAME-labels-idx1-ubyte beside NAME-images-idx3-ubyte gives classes; files called t10k*, test*
- * and val* are held out, train* are not .npy         uint8 [n, h, w], [n, h, w, c] or [n, h*h], plain or compressed;
- * the file's name is the class where several are given
+ *                  text or caption, captions as an array, label, split, attributes) or FILE.txt beside FILE.png give
+ *                  captions. Folders called train, val, validation or test give the split; the others, joined by /, are
+ *                  the class.
+ *
+ *     .tar, .zip   plain or compressed: the same inside, or WebDataset (files of one stem belong together: .png, .jpg
+ *                  or .webp; .txt, of whose lines the first is the caption; .cls; .json with what metadata.jsonl has)
+ *
+ *     IDX          MNIST's format, plain or compressed; NAME-labels-idx1-ubyte beside NAME-images-idx3-ubyte gives
+ *                  classes; files called t10k*, test* and val* are held out, train* are not
+ *
+ *     .npy         uint8 [n, h, w], [n, h, w, c] or [n, h*h], plain or compressed; the file's name is the class where
+ *                  several are given
  *
  * Other files are left out and counted. What cannot be decoded is left out, counted and the first of it named; more
  * than one in ten is an error. */
@@ -79,7 +84,7 @@ int32_t fig_pictures_attribute(const fig_pictures *p, fig_data_split split, uint
 /* FIG_ERR_NOTFOUND, with the names that there are. */
 fig_status fig_pictures_find_attribute(const fig_pictures *p, const char *name, size_t *a);
 /* From now on the split has only those of its pictures of which an attribute is value ("": of which it is not said).
- * FIG_ERR_NOTFOUND when there is no such attribute, value or picture. */
+ * FIG_ERR_NOTFOUND when there is no such attribute, value or picture. Before fig_pictures_balance. */
 fig_status fig_pictures_select(fig_pictures *p, fig_data_split split, const char *attribute, const char *value);
 /* Which picture training sample `sample` is: every one once per epoch, in an order of the seed and epoch. */
 uint64_t fig_pictures_sample(const fig_pictures *p, fig_data_split split, uint64_t seed, uint64_t sample);

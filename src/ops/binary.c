@@ -1,5 +1,5 @@
-/* ops/binary.c: cross-entropy of targets between 0 and 1 with logits, in one visit to memory each way: written with
- * softplus it would be five, and a VAE with many samples a picture does little else. */
+/* ops/binary.c: cross-entropy of targets between 0 and 1 with logits, in one visit to memory each way: a VAE
+ * with many samples a picture spends much of its time on them. */
 #include "ops/ops.h"
 
 #define ROWS_PER_TILE 8

@@ -51,6 +51,12 @@ static fig_status value_of(fig_context *ctx, fig__attribute *a, const char *text
     return fig__attribute_add_value(ctx, a, text);
 }
 
+static bool is_known(const fig__attributes *all, const char *name) {
+    for (size_t i = 0; i < all->n; i++)
+        if (!strcmp(all->data[i].name, name)) return true;
+    return false;
+}
+
 fig_status fig__attributes_read(fig_context *ctx, fig__attributes *all, const fig__json *about,
                                 fig__attribute_row *row) {
     for (size_t i = 0; i < FIG__ATTRIBUTES_MAX; i++) row->value[i] = -1;
@@ -59,9 +65,9 @@ fig_status fig__attributes_read(fig_context *ctx, fig__attributes *all, const fi
         size_t at;
         const char *key = fig__json_key(about, i, &value), *text = fig__json_str(value, NULL);
         if (!key || !text || !*text || has_a_place_of_its_own(key)) continue;
+        if (!is_known(all, key) && all->n == FIG__ATTRIBUTES_MAX) continue;
         FIG_TRY(fig__attributes_find(ctx, all, key, &at));
-        if (at < FIG__ATTRIBUTES_MAX && !all->data[at].is_free_text)
-            FIG_TRY(value_of(ctx, &all->data[at], text, &row->value[at]));
+        if (!all->data[at].is_free_text) FIG_TRY(value_of(ctx, &all->data[at], text, &row->value[at]));
     }
     return FIG_OK;
 }
@@ -75,7 +81,7 @@ static fig_status fill(fig_context *ctx, fig__attribute *a, fig_data_split split
 fig_status fig__attributes_push(fig_context *ctx, fig__attributes *all, fig_data_split split,
                                 const fig__attribute_row *row) {
     uint64_t i = all->n_pushed[split]++;
-    for (size_t a = 0; a < FIG_MIN(all->n, FIG__ATTRIBUTES_MAX); a++) {
+    for (size_t a = 0; a < all->n; a++) {
         if (row->value[a] < 0 || all->data[a].is_free_text) continue;
         FIG_TRY(fill(ctx, &all->data[a], split, i));
         FIG_TRY(FIG_PUSH(ctx, &all->data[a].column[split], row->value[a]));
@@ -103,7 +109,7 @@ fig_status fig__attributes_save(fig_context *ctx, const char *dir, fig__attribut
                                 const uint64_t n[FIG_SPLIT_COUNT]) {
     size_t kept = 0;
     for (size_t i = 0; i < all->n; i++) {
-        if (all->data[i].is_free_text || i >= FIG__ATTRIBUTES_MAX)
+        if (all->data[i].is_free_text)
             attribute_deinit(ctx, &all->data[i]);
         else
             all->data[kept++] = all->data[i];
