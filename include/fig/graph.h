@@ -77,6 +77,9 @@ fig_status fig_backward_params(fig_graph *g, fig_tensor *loss);
 /* Of those only whose path matches (`*` stands for any characters): for one of several networks in a graph, nothing is
  * computed for the weights of the others. NULL: all. */
 fig_status fig_backward_params_of(fig_graph *g, fig_tensor *loss, const char *pattern);
+/* fig_backward_params and fig_backward with respect to intermediates, in one sweep. */
+fig_status fig_backward_params_and(fig_graph *g, fig_tensor *loss, fig_tensor *const *wrt, size_t n,
+                                   fig_tensor **grads);
 /* The tangent of y when x moves along v (forward mode, one extra forward pass): J(x) v. NULL and a sticky error
  * where an op on the way has no tangent rule. */
 fig_tensor *fig_tangent(fig_graph *g, fig_tensor *y, fig_tensor *x, fig_tensor *v);

@@ -104,25 +104,37 @@ static fig_status bind_param_grad(fig_graph *g, fig_tensor *d, fig__param *param
     return g->status = FIG_PUSH(g->ctx, &g->roots, d);
 }
 
-fig_status fig_backward_params_of(fig_graph *g, fig_tensor *loss, const char *pattern) {
+/* Of parameters that match the pattern into the store, of `also` into its_grads. */
+static fig_status backward_both(fig_graph *g, fig_tensor *loss, const char *pattern, fig_tensor *const *also,
+                                size_t n_also, fig_tensor **its_grads) {
     if (g->status) return g->status;
     if (g->dtype == FIG_F64) {
         fig_graph_fail(g, FIG_ERR_UNSUPPORTED, "backward: the oracle has no gradient block; use fig_backward");
         return g->status;
     }
-    size_t n = 0, n_leaves = g->leaves.n;
-    fig_tensor **wrt = FIG_NEW_N(g->ctx, fig_tensor *, 2 * n_leaves + 1), **grads = wrt + n_leaves;
+    size_t n = 0, most = g->leaves.n + n_also;
+    fig_tensor **wrt = FIG_NEW_N(g->ctx, fig_tensor *, 2 * most + 1), **grads = wrt + most;
     if (!wrt) return g->status = FIG_ERR_NOMEM;
-    for (size_t i = 0; i < n_leaves; i++)
+    for (size_t i = 0; i < g->leaves.n; i++)
         if (g->leaves.key[i]->trainable && (!pattern || fig__path_matches(pattern, g->leaves.key[i]->path)))
             wrt[n++] = g->leaves.leaf[i];
-    fig_backward(g, loss, wrt, n, grads);
+    for (size_t i = 0; i < n_also; i++) wrt[n + i] = also[i];
+    fig_backward(g, loss, wrt, n + n_also, grads);
+    for (size_t i = 0; i < n_also; i++) its_grads[i] = grads[n + i];
     for (size_t i = 0; i < n && !g->status; i++)
         if (grads[i]) bind_param_grad(g, grads[i], wrt[i]->param);
     fig__free(g->ctx, wrt);
     return g->status;
 }
 
+fig_status fig_backward_params_and(fig_graph *g, fig_tensor *loss, fig_tensor *const *wrt, size_t n,
+                                   fig_tensor **grads) {
+    for (size_t i = 0; i < n; i++) grads[i] = NULL;
+    return backward_both(g, loss, NULL, wrt, n, grads);
+}
+fig_status fig_backward_params_of(fig_graph *g, fig_tensor *loss, const char *pattern) {
+    return backward_both(g, loss, pattern, NULL, 0, NULL);
+}
 fig_status fig_backward_params(fig_graph *g, fig_tensor *loss) { return fig_backward_params_of(g, loss, NULL); }
 
 /* --- forward mode -----------------------------------------------------------------------------------------------*/

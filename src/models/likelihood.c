@@ -42,6 +42,10 @@ static fig_tensor *log_normal(fig_graph *g, fig_tensor *square) { /* of [n, k, l
 fig_tensor *fig__vae_log_q(fig_graph *g, fig_tensor *noise, fig_tensor *log_var) {
     return log_normal(g, fig_add(g, fig_square(g, noise), log_var));
 }
+fig_tensor *fig__vae_log_q_at(fig_graph *g, fig_tensor *z, fig_tensor *mean, fig_tensor *log_var) {
+    fig_tensor *inverse = fig_exp(g, fig_scale(g, log_var, -0.5));
+    return fig__vae_log_q(g, fig_mul(g, fig_sub(g, z, mean), inverse), log_var);
+}
 fig_tensor *fig__vae_log_prior(fig_graph *g, fig_tensor *z) { return log_normal(g, fig_square(g, z)); }
 
 fig_tensor *fig__log_mean_exp(fig_graph *g, fig_tensor *x) {
@@ -50,16 +54,20 @@ fig_tensor *fig__log_mean_exp(fig_graph *g, fig_tensor *x) {
     return fig_add(g, fig_log(g, mean), top);
 }
 
-/* mean + exp(log_var / 2) * noise, k of them for each row: [n, k, l]. */
-static fig_tensor *draw_latents(fig_graph *g, fig_tensor *mean, fig_tensor *log_var, size_t k, fig_tensor **noise,
-                                fig_tensor **log_var_of) {
+/* q's distribution of each picture's latents, and k of them: mean + exp(log_var / 2) * noise. */
+typedef struct latents {
+    fig_tensor *mean, *log_var; /* [n, 1, l] */
+    fig_tensor *noise, *z;      /* [n, k, l] */
+} latents;
+
+static latents draw_latents(fig_graph *g, const fig__vae_terms *t, size_t k) {
     int64_t shape[3] = {0, 1, -1};
-    mean = fig_reshape(g, mean, 3, shape);
-    *log_var_of = fig_reshape(g, log_var, 3, shape);
+    latents q = {.mean = fig_reshape(g, t->mean, 3, shape), .log_var = fig_reshape(g, t->log_var, 3, shape)};
     fig_enter(g, "latents");
-    *noise = fig_cast(g, fig_noise(g, fig_pad(g, mean, 1, 0, k - 1, 0)), fig__real_dtype(g));
+    q.noise = fig_cast(g, fig_noise(g, fig_pad(g, q.mean, 1, 0, k - 1, 0)), fig__real_dtype(g));
     fig_leave(g);
-    return fig_add(g, mean, fig_mul(g, fig_exp(g, fig_scale(g, *log_var_of, 0.5)), *noise));
+    q.z = fig_add(g, q.mean, fig_mul(g, fig_exp(g, fig_scale(g, q.log_var, 0.5)), q.noise));
+    return q;
 }
 
 /* (mean^2 + var - log var - 1) / 2. */
@@ -68,18 +76,41 @@ static fig_tensor *divergence(fig_graph *g, fig_tensor *mean, fig_tensor *log_va
     return fig_scale(g, fig_add_scalar(g, sum, -1), 0.5);
 }
 
-void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *t) {
+static latents encode(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *t) {
+    m->arch->net.vae->encode(g, m->config, x, &t->mean, &t->log_var);
+    t->divergence = divergence(g, t->mean, t->log_var);
+    latents q = draw_latents(g, t, k);
+    t->z = q.z;
+    return q;
+}
+
+/* From latents z and their log q(z|x). */
+static void weigh(fig_model *m, fig_graph *g, fig_tensor *x, fig_tensor *z, fig_tensor *log_q, fig__vae_terms *t) {
     const fig_vae_net *net = m->arch->net.vae;
     const fig__vae_config *c = m->config;
-    fig_tensor *noise, *log_var;
-    net->encode(g, m->config, x, &t->mean, &t->log_var);
-    fig_tensor *z = draw_latents(g, t->mean, t->log_var, k, &noise, &log_var);
+    int64_t k = (int64_t)fig_dim(z, 1), pixels = c->image_size * c->image_size;
     fig_tensor *y = net->decode(g, m->config, fig_reshape(g, z, 2, (int64_t[]){-1, (int64_t)net->n_latent(c)}));
-    y = fig_reshape(g, y, 4, (int64_t[]){-1, (int64_t)k, c->image_size * c->image_size, c->n_channels});
-    x = fig_reshape(g, x, 4, (int64_t[]){0, 1, c->image_size * c->image_size, c->n_channels});
+    y = fig_reshape(g, y, 4, (int64_t[]){-1, k, pixels, c->n_channels});
+    x = fig_reshape(g, x, 4, (int64_t[]){0, 1, pixels, c->n_channels});
     t->log_x = fig__vae_log_likelihood(g, c->likelihood, x, y);
-    t->divergence = divergence(g, t->mean, t->log_var);
-    t->log_weight = fig_add(g, t->log_x, fig_sub(g, fig__vae_log_prior(g, z), fig__vae_log_q(g, noise, log_var)));
+    t->log_weight = fig_add(g, t->log_x, fig_sub(g, fig__vae_log_prior(g, z), log_q));
+}
+
+void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *t) {
+    latents q = encode(m, g, x, k, t);
+    weigh(m, g, x, q.z, fig__vae_log_q(g, q.noise, q.log_var), t);
+}
+
+void fig__vae_bound_cut(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *t, fig_tensor **cut) {
+    latents q = encode(m, g, x, k, t);
+    fig_tensor *mean = fig_stop_gradient(g, q.mean), *log_var = fig_stop_gradient(g, q.log_var);
+    *cut = fig_stop_gradient(g, q.z);
+    weigh(m, g, x, *cut, fig__vae_log_q_at(g, *cut, mean, log_var), t);
+}
+
+fig_tensor *fig__vae_doubly(fig_graph *g, fig_tensor *slope, fig_tensor *log_weight) {
+    fig_tensor *weight = fig_reshape(g, fig_softmax(g, log_weight), 3, (int64_t[]){0, 0, 1});
+    return fig_stop_gradient(g, fig_mul(g, slope, weight));
 }
 
 void fig__vae_binarise(uint64_t seed, uint64_t step, uint64_t sample, size_t d, float *x) {

@@ -12,11 +12,14 @@
 
 typedef enum fig__likelihood { FIG__BERNOULLI, FIG__BINARISED, FIG__LOGISTIC } fig__likelihood;
 
+typedef enum fig__importance_gradient { FIG__REPARAMETERISED, FIG__DOUBLY } fig__importance_gradient;
+
 /* The first member of every such architecture's settings. */
 typedef struct fig__vae_config {
     int64_t image_size, n_channels;
     int likelihood;
     int64_t n_importance; /* samples of z for each picture; more than 1: the importance-weighted bound */
+    int importance_gradient;
     double beta, free_bits;
     int64_t beta_warmup;
 } fig__vae_config;
@@ -26,6 +29,8 @@ typedef struct fig__vae_config {
         FIG__CHOICE(fig__vae_config, likelihood, "bernoulli|binarised|logistic", likelihood_,                      \
                     "of pixels; binarised: drawn as 0 or 1, logistic: 8-bit samples"),                             \
         FIG__WHOLE(fig__vae_config, n_importance, 1, 5000, "1", "samples of each picture's latent; over 1: IWAE"), \
+        FIG__CHOICE(fig__vae_config, importance_gradient, "reparameterised|doubly", "doubly",                      \
+                    "of IWAE; doubly: doubly reparameterised, less noise in it"),                                  \
         FIG__REAL(fig__vae_config, beta, 0, 1000, "1", "weight of the divergence from the prior"),                 \
         FIG__WHOLE(fig__vae_config, beta_warmup, 0, 1e15, "0", "steps in which beta grows from 0"),                \
         FIG__REAL(fig__vae_config, free_bits, 0, 100, "0", "nats of each latent that cost nothing")
@@ -38,15 +43,25 @@ static inline size_t fig__vae_n_latent(const fig_model *m) { return m->arch->net
 typedef struct fig__vae_terms {
     fig_tensor *mean, *log_var; /* [n, l] */
     fig_tensor *divergence;     /* [n, l]: nats between q(z|x) and the prior, of each latent */
+    fig_tensor *z;              /* [n, k, l] */
     fig_tensor *log_x;          /* [n, k]: log p(x|z) */
     fig_tensor *log_weight;     /* [n, k]: log p(x, z) / q(z|x) */
 } fig__vae_terms;
 void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *out);
+/* The same with log_x and log_weight of latents that are no function of the encoder: *cut, [n, k, l], the values of
+ * out->z, passes no gradient on; nor do q's mean and variance. */
+void fig__vae_bound_cut(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *out, fig_tensor **cut);
+/* The gradient of loss with respect to z in the doubly reparameterised estimator (Tucker et al. 2019), whose gradient
+ * for the encoder goes through the latents only, that of each sample by the square of its weight. slope: the gradient
+ * of minus the bound with respect to the cut latents, [n, k, l]. */
+fig_tensor *fig__vae_doubly(fig_graph *g, fig_tensor *slope, fig_tensor *log_weight);
 
 /* log p(x|z): x [n, 1, p, c] against what was decoded, [n, k, p, c], fp32 [n, k]; p pixels, c channels. */
 fig_tensor *fig__vae_log_likelihood(fig_graph *g, int likelihood, fig_tensor *x, fig_tensor *mean);
 /* Sums over z of [n, k, l]: log q(z|x) from the noise that made z, and log p(z). */
 fig_tensor *fig__vae_log_q(fig_graph *g, fig_tensor *noise, fig_tensor *log_var);
+/* The same of any z: mean and log_var [n, 1, l]. */
+fig_tensor *fig__vae_log_q_at(fig_graph *g, fig_tensor *z, fig_tensor *mean, fig_tensor *log_var);
 fig_tensor *fig__vae_log_prior(fig_graph *g, fig_tensor *z);
 /* log of the mean of exp over the last axis of [n, k]; [n, 1]. */
 fig_tensor *fig__log_mean_exp(fig_graph *g, fig_tensor *x);

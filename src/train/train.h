@@ -124,6 +124,9 @@ fig_status fig__trainer_ready(fig_trainer *t); /* memory, first values, optimize
 void fig__phase_free(fig__phase *phase);
 /* While recording: the phase descends this mean over one micro-batch (one number): its gradients, and the plan. */
 fig_status fig__phase_descend(fig_trainer *t, fig__phase *phase, fig_tensor *mean);
+/* The same in steps, where gradients are not just the loss's: sets phase->loss; (gradients); plans. */
+void fig__phase_loss(const fig_trainer *t, fig__phase *phase, fig_tensor *mean);
+fig_status fig__phase_plan(fig__phase *phase);
 /* The gradient of a phase over grad_accum micro-batches, once task->read has been called; *loss and *norm of it. */
 fig_status fig__phase_gradient(fig_trainer *t, int phase, double *loss, double *norm);
 

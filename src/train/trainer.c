@@ -8,12 +8,20 @@ void fig__phase_free(fig__phase *phase) {
     *phase = (fig__phase){0};
 }
 
-fig_status fig__phase_descend(fig_trainer *t, fig__phase *phase, fig_tensor *mean) {
+void fig__phase_loss(const fig_trainer *t, fig__phase *phase, fig_tensor *mean) {
     fig_graph *g = phase->g;
     phase->loss = fig_scale(g, fig_reshape(g, mean, 1, (int64_t[]){1}), 1.0 / (double)t->o.grad_accum);
-    fig_backward_params_of(g, phase->loss, phase->pattern);
-    FIG_TRY(fig_graph_status(g));
-    return fig_plan_new(g, &phase->loss, 1, NULL, &phase->plan);
+}
+
+fig_status fig__phase_descend(fig_trainer *t, fig__phase *phase, fig_tensor *mean) {
+    fig__phase_loss(t, phase, mean);
+    fig_backward_params_of(phase->g, phase->loss, phase->pattern);
+    return fig__phase_plan(phase);
+}
+
+fig_status fig__phase_plan(fig__phase *phase) {
+    FIG_TRY(fig_graph_status(phase->g));
+    return fig_plan_new(phase->g, &phase->loss, 1, NULL, &phase->plan);
 }
 
 /* --- memory -----------------------------------------------------------------------------------------------------*/

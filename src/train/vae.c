@@ -2,7 +2,8 @@
  *
  * With one sample of the latent the loss is minus the evidence lower bound, the divergence in closed form, weighted by
  * beta and free up to free_bits a latent (Kingma et al. 2016: of the batch's mean); with several it is minus the
- * importance-weighted bound (Burda et al. 2016). Losses and scores are nats of one picture. */
+ * importance-weighted bound (Burda et al. 2016), whose gradient is the doubly reparameterised one unless asked
+ * otherwise. Losses and scores are nats of one picture. */
 #include <fig/ops.h>
 #include <math.h>
 #include "models/vae.h"
@@ -41,23 +42,38 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n) {
     fig_graph *g = n->phase.g = fig_model_graph_new(t->model, mode);
     if (!g) return FIG_ERR_NOMEM;
     n->x = fig_input(g, "x", FIG_F32, 4, (size_t[]){(size_t)t->o.batch_size, side, side, (size_t)c->n_channels});
-    fig__vae_bound(t->model, g, n->x, (size_t)c->n_importance, &n->terms);
     return fig_graph_status(g);
+}
+
+static fig_tensor *importance_loss(fig_graph *g, const fig__vae_terms *terms) {
+    return fig_neg(g, fig_mean(g, fig__log_mean_exp(g, terms->log_weight), FIG_ALL_AXES));
+}
+
+/* The encoder's gradient comes from a sum that has no meaning of its own. */
+static fig_status descend_doubly(fig_trainer *t, network *n) {
+    fig__phase *p = &n->phase;
+    fig_tensor *cut, *slope;
+    fig__vae_bound_cut(t->model, p->g, n->x, (size_t)config_of(t)->n_importance, &n->terms, &cut);
+    fig__phase_loss(t, p, importance_loss(p->g, &n->terms));
+    fig_backward_params_and(p->g, p->loss, &cut, 1, &slope);
+    slope = fig__vae_doubly(p->g, slope, n->terms.log_weight);
+    fig_backward_params(p->g, fig_sum(p->g, fig_mul(p->g, slope, n->terms.z), FIG_ALL_AXES));
+    return fig__phase_plan(p);
 }
 
 static fig_status record_training(fig_trainer *t, network *n) {
     const fig__vae_config *c = config_of(t);
     FIG_TRY(begin(t, FIG_TRAIN, n));
     fig_graph *g = n->phase.g;
-    fig_tensor *loss = c->n_importance == 1
-                           ? elbo_loss(c, g, n)
-                           : fig_neg(g, fig_mean(g, fig__log_mean_exp(g, n->terms.log_weight), FIG_ALL_AXES));
-    return fig__phase_descend(t, &n->phase, loss);
+    if (c->n_importance > 1 && c->importance_gradient == FIG__DOUBLY) return descend_doubly(t, n);
+    fig__vae_bound(t->model, g, n->x, (size_t)c->n_importance, &n->terms);
+    return fig__phase_descend(t, &n->phase, c->n_importance > 1 ? importance_loss(g, &n->terms) : elbo_loss(c, g, n));
 }
 
 static fig_status record_evaluation(fig_trainer *t, vae *v) {
     network *n = &v->eval;
     FIG_TRY(begin(t, FIG_EVAL, n));
+    fig__vae_bound(t->model, n->phase.g, n->x, (size_t)config_of(t)->n_importance, &n->terms);
     v->bound = fig__log_mean_exp(n->phase.g, n->terms.log_weight);
     fig_tensor *roots[] = {v->bound, n->terms.divergence, n->terms.mean};
     FIG_TRY(fig_graph_status(n->phase.g));

@@ -82,6 +82,22 @@ def vae():
     values["vae.log_q"] = q.log_prob(noise * torch.exp(0.5 * log_var)).sum(-1)
     values["vae.log_prior"] = torch.distributions.Normal(0.0, 1.0).log_prob(noise).sum(-1)
     values["vae.log_mean_exp"] = torch.logsumexp(logistic.detach(), 1, keepdim=True) - math.log(K)
+    doubly(p)
+
+
+def doubly(p):
+    """The doubly reparameterised gradient of minus the importance-weighted bound, by hooks on the latents."""
+    m, lv = rounded(torch.randn(3, 1, LATENT)).requires_grad_(), rounded(torch.randn(3, 1, LATENT)).requires_grad_()
+    z = (m + torch.exp(0.5 * lv) * rounded(torch.randn(3, 2 * K, LATENT))).detach()
+    z = rounded(z).requires_grad_()
+    y = linear("vae", "decoder.pixels", vae_hidden("decoder", z), SIDE * SIDE * CHANNELS).reshape(3, 2 * K, -1, CHANNELS)
+    log_x = torch.distributions.Bernoulli(logits=y, validate_args=False).log_prob(p).sum((2, 3))
+    q = torch.distributions.Normal(m.detach(), torch.exp(0.5 * lv.detach()))
+    log_weight = log_x + torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1) - q.log_prob(z).sum(-1)
+    z.register_hook(lambda g: g * torch.softmax(log_weight.detach(), 1)[..., None])
+    bound = torch.logsumexp(log_weight, 1) - math.log(2 * K)
+    (-bound.mean()).backward()
+    values.update({"vae.q_mean": m, "vae.q_log_var": lv, "vae.q_z": z, "vae.log_weight": log_weight, "vae.doubly": z.grad})
 
 
 # --- the flow --------------------------------------------------------------------------------------------------------

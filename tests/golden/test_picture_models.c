@@ -134,6 +134,26 @@ TEST(terms_of_the_bound) {
     bench_close(&b);
 }
 
+TEST(doubly_reparameterised_gradient) {
+    bench b;
+    if (!bench_open(&b, "vae", vae_settings)) return;
+    fig_tensor *x = fig_cast(b.g, input(&b, "pixels", FIG_F32), FIG_F64),
+               *z = fig_cast(b.g, input(&b, "q_z", FIG_F32), FIG_F64),
+               *mean = fig_cast(b.g, input(&b, "q_mean", FIG_F32), FIG_F64),
+               *log_var = fig_cast(b.g, input(&b, "q_log_var", FIG_F32), FIG_F64), *slope;
+    fig_tensor *y = fig_model_arch(b.model)->net.vae->decode(b.g, fig_model_config(b.model),
+                                                             fig_reshape(b.g, z, 2, (int64_t[]){-1, 5}));
+    y = fig_reshape(b.g, y, 4, (int64_t[]){3, -1, 16, 3});
+    fig_tensor *log_weight =
+        fig_add(b.g, fig__vae_log_likelihood(b.g, FIG__BERNOULLI, x, y), fig__vae_log_prior(b.g, z));
+    log_weight = fig_sub(b.g, log_weight, fig__vae_log_q_at(b.g, z, mean, log_var));
+    fig_tensor *loss = fig_neg(b.g, fig_mean(b.g, fig__log_mean_exp(b.g, log_weight), FIG_ALL_AXES));
+    EXPECT_OK(b.ctx, fig_backward(b.g, loss, &z, 1, &slope));
+    fig_tensor *got[] = {log_weight, fig__vae_doubly(b.g, slope, log_weight)};
+    compare(&b, got, (const char *const[]){"log_weight", "doubly"}, 2);
+    bench_close(&b);
+}
+
 TEST(flow_network) {
     static const char *const settings[] = {"image_size", "6", "n_channels", "3",  "n_classes", "4", "text_length",  "3",
                                            "vocab_size", "9", "patch_size", "2",  "n_layer",   "2", "n_text_layer", "1",
