@@ -15,9 +15,9 @@ static const fig_option rows[] = {
     {.name = "suite",
      .kind = FIG_OPT_CHOICE,
      .offset = AT(suite),
-     .choices = "images|likelihood|disentangle",
+     .choices = "images|classes|likelihood|disentangle",
      .fallback = "images",
-     .help = "what it draws; how likely a vae finds pictures; what its latents mean"},
+     .help = "what it draws; of which classes; how likely a vae finds pictures; what latents mean"},
     {.name = "data",
      .kind = FIG_OPT_LIST,
      .offset = AT(data),
@@ -35,7 +35,7 @@ static const fig_option rows[] = {
      .offset = AT(where),
      .value = "NAME=VALUE",
      .help = "only held-out pictures whose metadata say so; may be given again"},
-    {.help = "Pictures (--suite images)"},
+    {.help = "Pictures (--suite images, classes)"},
     {.name = "extractor",
      .kind = FIG_OPT_STRING,
      .offset = AT(extractor),
@@ -270,7 +270,8 @@ static fig_status load(fig__eval *e) {
 }
 
 static fig_status run(fig__args *args) {
-    static fig_status (*const suites[])(fig__eval *) = {fig__eval_images, fig__eval_likelihood, fig__eval_disentangle};
+    static fig_status (*const suites[])(fig__eval *) = {fig__eval_images, fig__eval_classes, fig__eval_likelihood,
+                                                        fig__eval_disentangle};
     fig__eval e = {.args = args};
     fig__meter_start(args->globals.quiet);
     fig_status status = load(&e);
@@ -295,9 +296,10 @@ const fig__command fig__cmd_eval = {
         "distance (FLD; with infinitely many samples), kernel distance (KID), precision, recall, density and\n"
         "coverage, classes, memorisation; captions where the model takes them. Beside the model's scores stand\n"
         "those of training pictures (the floor: as good as it gets), whole and made worse by known\n"
-        "amounts, and the same by a network that has learnt nothing. likelihood is a vae's, in nats, by importance\n"
-        "sampling. disentangle: whether single latents of a vae tell the classes, or other things that metadata\n"
-        "say (--factor).",
+        "amounts, and the same by a network that has learnt nothing. classes is the quick part of it: whether all\n"
+        "classes are drawn (of Stacked MNIST: how many of 1000 modes), and those asked for. likelihood is a vae's,\n"
+        "in nats, by importance sampling. disentangle: whether single latents of a vae tell the classes, or other\n"
+        "things that metadata say (--factor).",
     .example = "figment eval runs/digits --suite images --extractor runs/mnist-classifier\n"
                "figment eval runs/emoji --suite images --where held_out=combination\n"
                "figment eval runs/vae --suite likelihood --data data/mnist --num_pictures 1000 --json",

@@ -24,6 +24,7 @@ typedef struct fig__eval {
 
 /* A suite: checks the model first, says what it found on standard output. */
 fig_status fig__eval_images(fig__eval *e);
+fig_status fig__eval_classes(fig__eval *e);
 fig_status fig__eval_likelihood(fig__eval *e);
 fig_status fig__eval_disentangle(fig__eval *e);
 

@@ -1,8 +1,9 @@
-/* cli/eval_images.c: figment eval --suite images: pictures of a model against those that were held out.
+/* cli/eval_images.c: figment eval --suite images and classes: pictures of a model against those that were held out.
  *
  * Every set of pictures is compared with the held-out ones in the same way: the generated ones, as many training
  * pictures (the floor), and those made worse by known amounts (the ladder); by the extractor's features and by those of
- * a network of the same shape that has learnt nothing (the control). */
+ * a network of the same shape that has learnt nothing (the control). The suite of classes asks the extractor's opinion
+ * alone: seconds instead of minutes. */
 #include <stdio.h>
 #include "cli/eval_images.h"
 #include "cli/meter.h"
@@ -58,7 +59,7 @@ static fig_status choose_sizes(fig__images *im) {
     im->n = (size_t)im->e->draw.num_samples;
     if (!im->n) im->n = im->n_captions ? im->n_captions : USUAL_SAMPLES;
     size_t least = FIG_MIN(im->n, im->n_held_out);
-    FIG_CHECK(im->ctx, least > FIG__QUALITY_K && im->n_train > FIG__QUALITY_K, FIG_ERR_ARG,
+    FIG_CHECK(im->ctx, im->classes_only || (least > FIG__QUALITY_K && im->n_train > FIG__QUALITY_K), FIG_ERR_ARG,
               "%zu pictures drawn, %zu held out, %zu of training: scores need more than %d of each", im->n,
               im->n_held_out, im->n_train, FIG__QUALITY_K);
     return FIG_OK;
@@ -66,7 +67,7 @@ static fig_status choose_sizes(fig__images *im) {
 
 static void note_small(const fig__images *im) {
     size_t least = FIG_MIN(im->n, im->n_held_out);
-    if (!fig__quality_has_enough(least, im->d))
+    if (!im->classes_only && !fig__quality_has_enough(least, im->d))
         fig__meter_note("figment: note: %zu pictures are few for %zu features: the FLD says little; go by the KID, or "
                         "take %zu and more",
                         least, im->d, 2 * im->d);
@@ -219,13 +220,18 @@ static fig_status add_row(fig__images *im, const char *name, const fig__seen *s)
     return FIG_OK;
 }
 
-static fig_status look_and_add(fig__images *im, const char *name, source_fn *source, const void *set, size_t n,
-                               fig__seen *s) {
+static fig_status look_at(fig__images *im, const char *name, source_fn *source, const void *set, size_t n,
+                          fig__seen *s) {
     char what[64];
     snprintf(what, sizeof what, "looking at %s", name);
-    FIG_TRY(seen_new(im, n, FIG__N_NETS, s));
-    FIG_TRY(look(im, what, source, set, s));
-    return add_row(im, name, s);
+    FIG_TRY(seen_new(im, n, im->classes_only ? 1 : FIG__N_NETS, s));
+    return look(im, what, source, set, s);
+}
+
+static fig_status look_and_add(fig__images *im, const char *name, source_fn *source, const void *set, size_t n,
+                               fig__seen *s) {
+    FIG_TRY(look_at(im, name, source, set, n, s));
+    return im->classes_only ? FIG_OK : add_row(im, name, s);
 }
 
 static fig_status add_ladder(fig__images *im, size_t n) {
@@ -258,7 +264,13 @@ static fig_status score_classes(fig__images *im, const fig__seen *train) {
     const fig__seen *made = &im->of_generated, *real = &im->of_held_out;
     im->has_classes = im->planes == 1 && n_classes > 0;
     im->has_modes = im->planes == 3 && n_classes == 10;
-    if (im->has_modes) return fig_eval_stacked_modes(im->ctx, made->classes, made->n, &im->modes);
+    FIG_CHECK(im->ctx, !im->classes_only || im->has_modes || im->has_classes, FIG_ERR_ARG,
+              "--suite classes: %s tells no classes of these pictures; name a classifier with --extractor",
+              im->extractor_path);
+    if (im->has_modes) {
+        FIG_TRY(fig_eval_stacked_modes(im->ctx, train->classes, train->n, &im->modes_train));
+        return fig_eval_stacked_modes(im->ctx, made->classes, made->n, &im->modes);
+    }
     if (!im->has_classes) return FIG_OK;
     FIG_TRY(fig_eval_class_balance(im->ctx, made->classes, made->n, n_classes, NULL, &im->balance));
     im->tv_generated = fig__total_variation(made->classes, made->n, real->classes, real->n, n_classes);
@@ -335,13 +347,12 @@ static fig_status measure(fig__images *im) {
     fig__seen floor = {0};
     size_t n = FIG_MIN(im->n, im->n_train);
     FIG_TRY(draw(im));
-    FIG_TRY(seen_new(im, im->n_held_out, FIG__N_NETS, &im->of_held_out));
-    FIG_TRY(look(im, "looking at held-out pictures", from_held_out, NULL, &im->of_held_out));
+    FIG_TRY(look_at(im, "held-out pictures", from_held_out, NULL, im->n_held_out, &im->of_held_out));
     FIG_TRY(look_and_add(im, "generated", from_generated, NULL, im->n, &im->of_generated));
     fig_status status = look_and_add(im, "training pictures", from_shuffled, NULL, n, &floor);
     if (!status) status = score_classes(im, &floor);
     seen_free(im->ctx, &floor);
-    FIG_TRY(status);
+    if (status || im->classes_only) return status;
     FIG_TRY(add_ladder(im, n));
     FIG_TRY(score_memorisation(im));
     return score_captions(im);
@@ -363,8 +374,8 @@ static fig_status run(fig__images *im) {
     return fig__images_print(im);
 }
 
-fig_status fig__eval_images(fig__eval *e) {
-    fig__images im = {.e = e, .ctx = e->args->ctx};
+static fig_status evaluate(fig__eval *e, bool classes_only) {
+    fig__images im = {.e = e, .ctx = e->args->ctx, .classes_only = classes_only};
     fig_status status = run(&im);
     fig__seen *sets[] = {&im.of_generated, &im.of_held_out, &im.of_train};
     for (size_t i = 0; i < FIG_COUNT(sets); i++) seen_free(im.ctx, sets[i]);
@@ -377,3 +388,6 @@ fig_status fig__eval_images(fig__eval *e) {
     fig__free(im.ctx, im.labels);
     return status;
 }
+
+fig_status fig__eval_images(fig__eval *e) { return evaluate(e, false); }
+fig_status fig__eval_classes(fig__eval *e) { return evaluate(e, true); }

@@ -1,4 +1,4 @@
-/* cli/eval_images.h: what figment eval --suite images measured. */
+/* cli/eval_images.h: what figment eval --suite images or classes measured. */
 #ifndef FIG_CLI_EVAL_IMAGES_H
 #define FIG_CLI_EVAL_IMAGES_H
 #include <fig/features.h>
@@ -31,6 +31,7 @@ typedef struct fig__beside {
 typedef struct fig__images {
     fig__eval *e;
     fig_context *ctx;
+    bool classes_only;
     const char *extractor_path;
     fig_model *nets[FIG__N_NETS];
     fig_extractor *eyes[FIG__N_NETS];
@@ -49,7 +50,7 @@ typedef struct fig__images {
     size_t n_candidates;
     bool has_classes, has_modes, has_memorisation;
     double tv_generated, tv_train; /* of predicted classes, to those of held-out pictures */
-    fig_class_balance balance, modes;
+    fig_class_balance balance, modes, modes_train;
     fig_memorisation memorisation;
 } fig__images;
 

@@ -1,4 +1,5 @@
-/* cli/eval_images_print.c: what figment eval --suite images found, as a table or as JSON; its features as arrays. */
+/* cli/eval_images_print.c: what figment eval --suite images or classes found, as a table or as JSON; its
+ * features as arrays. */
 #include <stdio.h>
 #include "base/file.h"
 #include "cli/eval_images.h"
@@ -74,6 +75,7 @@ static fig__json *extractor_json(const fig__images *im) {
 static void put_classes(const fig__images *im, fig__json *j) {
     if (im->agreement.known) fig__json_put(j, "class_agreement", beside_json(&im->agreement, false));
     if (im->has_modes) fig__json_put(j, "modes", balance_json(&im->modes));
+    if (im->has_modes) fig__json_put(j, "modes_of_training", balance_json(&im->modes_train));
     if (!im->has_classes) return;
     fig__json *classes = balance_json(&im->balance);
     fig__put_real(classes, "tv_held_out", im->tv_generated);
@@ -98,7 +100,7 @@ static void put_memorisation(const fig__images *im, fig__json *j) {
 static fig_status print_json(const fig__images *im) {
     const fig__eval *e = im->e;
     fig__json *j = fig__json_new_object();
-    fig__put_text(j, "suite", "images");
+    fig__put_text(j, "suite", im->classes_only ? "classes" : "images");
     fig__put_text(j, "model", e->model_path);
     fig__json_put(j, "extractor", extractor_json(im));
     fig__put_text(j, "data_sha256", fig_pictures_get_info(e->pictures)->data_sha256);
@@ -109,7 +111,7 @@ static fig_status print_json(const fig__images *im) {
     fig__put_count(j, "steps", (size_t)e->draw.steps);
     fig__put_real(j, "guidance", e->draw.guidance);
     fig__put_count(j, "evaluations", (size_t)im->drawn.n_evaluations);
-    fig__json_put(j, "rows", rows_json(im));
+    if (im->n_rows) fig__json_put(j, "rows", rows_json(im));
     put_classes(im, j);
     put_memorisation(im, j);
     if (im->r_precision.known) {
@@ -123,6 +125,7 @@ static fig_status print_json(const fig__images *im) {
 /* --- in words -----------------------------------------------------------------------------------------------------*/
 
 static fig_status print_table(const fig__images *im) {
+    if (!im->n_rows) return FIG_OK;
     FIG_TRY(fig__printf(im->ctx, "\n%-22s %9s %9s %16s %6s %6s %7s %8s | %21s\n", "", "FLD", "FLD inf", "KID x 1000",
                         "prec.", "recall", "density", "coverage", "untrained: FLD    KID"));
     for (size_t i = 0; i < im->n_rows; i++) {
@@ -155,8 +158,10 @@ static fig_status print_classes(const fig__images *im) {
                             "pictures %.4f\n",
                             im->balance.n_present, im->balance.n_classes, im->tv_generated, im->tv_train));
     if (im->has_modes)
-        FIG_TRY(fig__printf(ctx, "stacked modes         %zu of %zu, KL to uniform %.4f\n", im->modes.n_present,
-                            im->modes.n_classes, im->modes.kl_uniform));
+        FIG_TRY(fig__printf(ctx,
+                            "stacked modes         %zu of %zu, KL to uniform %.4f; of training pictures %zu, %.4f\n",
+                            im->modes.n_present, im->modes.n_classes, im->modes.kl_uniform, im->modes_train.n_present,
+                            im->modes_train.kl_uniform));
     return FIG_OK;
 }
 

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Digits of a VAE, a GAN, a flow and a GPT over codes, scored side by side: trains what runs/ does not hold yet, then
+# writes one line of JSON for each, with its floor, ladder and control, to docs/results/mnist-side-by-side.jsonl. About
+# three hours on two cores, most of it training.
+#
+# usage: docs/results/mnist-side-by-side.sh DATA     DATA: the folder of MNIST's four files
+set -eu
+cd "$(dirname "$0")/../.."
+data=$1
+figment=${FIGMENT:-build/figment}
+log=docs/results/mnist-side-by-side.jsonl
+
+for model in mnist-classifier mnist-vae mnist-gan mnist-flow mnist-fsq mnist-tokens; do
+    [ -e "runs/$model/README.md" ] && continue # written at the end of a training
+    codec=
+    [ $model = mnist-tokens ] && codec="--codec runs/mnist-fsq"
+    # shellcheck disable=SC2086
+    $figment train "recipes/$model.yaml" --data "$data" --out "runs/$model" $codec
+done
+
+printf '{"command": "docs/results/mnist-side-by-side.sh", "commit": "%s"}\n' "$(git rev-parse --short HEAD)" > $log.part
+for model in mnist-vae mnist-gan mnist-flow mnist-tokens; do
+    $figment eval "runs/$model" --suite images --data runs/mnist-classifier/data --extractor runs/mnist-classifier \
+        --num_samples 10000 --json | tr '\n' ' ' >> $log.part
+    echo >> $log.part
+done
+mv $log.part $log
