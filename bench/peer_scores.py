@@ -5,8 +5,8 @@
     python3 bench/peer_scores.py DIR
 
 Needs numpy, scipy, scikit-learn, prdc. The kernel distance is a mean over subsets of 1,000 drawn at random, here others
-than figment's: the two agree within their spread over subsets / sqrt(subsets). Everything else should agree to rounding
-(figment's features are fp32, all arithmetic on both sides double).
+than figment's: the two agree within their spread over subsets / sqrt(subsets); smaller sets are taken whole. Everything
+else should agree to rounding (figment's features are fp32, all arithmetic on both sides double).
 """
 import json
 import pathlib
@@ -58,7 +58,7 @@ def main():
     print(f"{report['model']}: {len(made)} drawn, {len(real)} held out, {len(train)} of training, {made.shape[1]} features\n")
     print("| score | figment | peer | by | difference |\n|---|---|---|---|---|")
     for name, (by, value) in peers.items():
-        note = f" (spread of both means: {np.hypot(ours['kid_sd'], sd) / np.sqrt(SUBSETS):.2g})" if name == "kid" else ""
+        note = f" (spread of both means: {np.hypot(ours['kid_sd'], sd) / np.sqrt(SUBSETS):.2g})" if name == "kid" and ours["kid_sd"] else ""
         print(f"| {name} | {ours[name]:.9g} | {value:.9g} | {by} | {abs(ours[name] - value) / abs(value):.1e}{note} |")
 
 

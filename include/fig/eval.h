@@ -79,12 +79,12 @@ fig_status fig_eval_frechet_infinite(fig_context *ctx, const fig_features *sampl
 /* Kernel distance (Bińkowski et al. 2018): the unbiased squared MMD with k(x, y) = (x.y / d + 1)^3 on n_subsets random
  * subsets of subset_size rows of each set. The choice for small sets: unbiased at any n, so it may be below 0. */
 typedef struct fig_kid_options {
-    size_t n_subsets;   /* 0: 100 */
+    size_t n_subsets;   /* 0: 100; sets taken whole are one subset, however many are wanted */
     size_t subset_size; /* 0: 1000, or all of the smaller set; more than a set has is an error */
     uint64_t seed;
 } fig_kid_options;
 typedef struct fig_kid {
-    double mean, sd; /* over the subsets; sd divides by n_subsets, as torch-fidelity's */
+    double mean, sd; /* over the subsets; sd divides by n_subsets, as torch-fidelity's; NaN of one subset */
     size_t n_subsets, subset_size;
 } fig_kid;
 fig_status fig_eval_kid(fig_context *ctx, const fig_features *a, const fig_features *b, const fig_kid_options *options,

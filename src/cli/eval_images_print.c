@@ -131,10 +131,11 @@ static fig_status print_table(const fig__images *im) {
     for (size_t i = 0; i < im->n_rows; i++) {
         const fig__eval_row *row = &im->rows[i];
         const fig__quality *q = &row->by[FIG__TRAINED], *u = &row->by[FIG__UNTRAINED];
-        char limit[32] = "";
+        char limit[32] = "", spread[32] = "";
         if (q->frechet_infinite == q->frechet_infinite) snprintf(limit, sizeof limit, "%.4g", q->frechet_infinite);
-        FIG_TRY(fig__printf(im->ctx, "%-22s %9.4g %9s %8.3g +- %-4.2g %6.3f %6.3f %7.3f %8.3f | %13.4g %7.3g\n",
-                            row->name, q->frechet, limit, 1000 * q->kid.mean, 1000 * q->kid.sd, q->neighbours.precision,
+        if (q->kid.sd == q->kid.sd) snprintf(spread, sizeof spread, "+- %.2g", 1000 * q->kid.sd);
+        FIG_TRY(fig__printf(im->ctx, "%-22s %9.4g %9s %8.3g %-7s %6.3f %6.3f %7.3f %8.3f | %13.4g %7.3g\n", row->name,
+                            q->frechet, limit, 1000 * q->kid.mean, spread, q->neighbours.precision,
                             q->neighbours.recall, q->neighbours.density, q->neighbours.coverage, u->frechet,
                             1000 * u->kid.mean));
     }

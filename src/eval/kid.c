@@ -123,12 +123,14 @@ fig_status fig_eval_kid(fig_context *ctx, const fig_features *a, const fig_featu
     FIG_CHECK(ctx, o.subset_size >= 2 && o.subset_size <= smaller && o.n_subsets <= 1000000, FIG_ERR_ARG,
               "KID: %zu subsets of %zu rows from sets of %zu and %zu; take 2 to %zu rows", o.n_subsets, o.subset_size,
               a->n, b->n, smaller);
+    if (o.subset_size == a->n && o.subset_size == b->n) o.n_subsets = 1;
     kid s = {.ctx = ctx, .m = o.subset_size, .d = a->d};
     double *values = FIG_NEW_N(ctx, double, o.n_subsets);
     fig_status status = values ? kid_init(&s) : FIG_ERR_NOMEM;
     if (!status) status = measure(&s, a, b, &o, values);
     if (!status) {
         fig__mean_and_sd(values, o.n_subsets, &out->mean, &out->sd);
+        if (o.n_subsets == 1) out->sd = NAN;
         out->n_subsets = o.n_subsets, out->subset_size = o.subset_size;
     }
     kid_deinit(&s);
