@@ -25,7 +25,8 @@ typedef struct tokens {
         fig_plan *plan;
         fig_tensor *x, *values;
     } encoder;
-    int32_t *codes[FIG_SPLIT_COUNT], *captions[FIG_SPLIT_COUNT]; /* [pictures, n_codes], [pictures, text_length] */
+    int32_t *codes[FIG_SPLIT_COUNT]; /* [pictures, n_codes] */
+    int32_t *captions;               /* [rows of a step, text_length]: of the step or of the batch that is judged */
     bool encoded;
     fig__tokens_shape shape;
 } tokens;
@@ -108,15 +109,14 @@ static fig_status record(fig_trainer *t) {
     return status ? status : record_encoder(t, k);
 }
 
-static size_t row_bytes(const fig_trainer *t) {
-    return (state_of(t)->shape.n_codes + text_length(t)) * sizeof(int32_t);
-}
+static size_t n_rows(const fig_trainer *t) { return (size_t)(t->o.batch_size * t->o.grad_accum); }
+static size_t n_codes(const fig_trainer *t, int split) { return n_pictures(t, split) * state_of(t)->shape.n_codes; }
 
 static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
     const tokens *k = state_of(t);
     fig_plan_memory encoder = fig_plan_memory_of(k->encoder.plan);
-    *bytes = encoder.arena_bytes;
-    for (int i = 0; i < FIG_SPLIT_COUNT; i++) *bytes += n_pictures(t, i) * row_bytes(t);
+    *bytes = encoder.arena_bytes + n_rows(t) * text_length(t) * sizeof(int32_t);
+    for (int i = 0; i < FIG_SPLIT_COUNT; i++) *bytes += n_codes(t, i) * sizeof(int32_t);
     *scratch = encoder.scratch_bytes;
     return FIG_OK;
 }
@@ -125,11 +125,10 @@ static fig_status ready(fig_trainer *t) {
     tokens *k = state_of(t);
     FIG_TRY(fig__tokens_take_codec(t->model));
     FIG_TRY(fig_plan_alloc(k->encoder.plan));
-    for (int i = 0; i < FIG_SPLIT_COUNT; i++) {
-        k->codes[i] = FIG_NEW_N(t->ctx, int32_t, n_pictures(t, i) * row_bytes(t) / sizeof(int32_t) + 1);
-        if (!k->codes[i]) return FIG_ERR_NOMEM;
-        k->captions[i] = k->codes[i] + n_pictures(t, i) * k->shape.n_codes;
-    }
+    k->captions = FIG_NEW_N(t->ctx, int32_t, n_rows(t) * text_length(t) + 1);
+    if (!k->captions) return FIG_ERR_NOMEM;
+    for (int i = 0; i < FIG_SPLIT_COUNT; i++)
+        if (!(k->codes[i] = FIG_NEW_N(t->ctx, int32_t, n_codes(t, i) + 1))) return FIG_ERR_NOMEM;
     return fig__pictures_ready(t);
 }
 
@@ -139,6 +138,7 @@ static void tokens_free(fig_trainer *t) {
     fig_plan_free(k->encoder.plan);
     fig_graph_free(k->encoder.g);
     for (int i = 0; i < FIG_SPLIT_COUNT; i++) fig__free(t->ctx, k->codes[i]);
+    fig__free(t->ctx, k->captions);
     fig__free(t->ctx, k);
 }
 
@@ -168,7 +168,7 @@ static fig_status encode_batch(fig_trainer *t, fig_data_split split, size_t firs
     tokens *k = state_of(t);
     const fig_tokenizer_net *codec = net_of(t)->codec;
     fig_tensor *x = k->encoder.x;
-    size_t d = fig__pictures_numbers(t), n_values = codec->n_values(codec_of(t)), text = text_length(t);
+    size_t d = fig__pictures_numbers(t), n_values = codec->n_values(codec_of(t));
     FIG_TRY(fig_plan_resize(k->encoder.plan, x, (size_t[]){n, fig_dim(x, 1), fig_dim(x, 2), fig_dim(x, 3)}));
     float *pixels = fig_plan_data(k->encoder.plan, x);
     for (size_t i = 0; i < n; i++) fig__pictures_values(t, split, first + i, -1, pixels + i * d);
@@ -176,9 +176,6 @@ static fig_status encode_batch(fig_trainer *t, fig_data_split split, size_t firs
     const float *values = fig_plan_data(k->encoder.plan, k->encoder.values);
     int32_t *codes = k->codes[split] + first * k->shape.n_codes;
     for (size_t i = 0; i < n * k->shape.n_codes; i++) codes[i] = codec->code(codec_of(t), values + i * n_values);
-    for (size_t i = 0; i < n && text; i++)
-        FIG_TRY(fig__caption_row(t->model, fig_pictures_caption(t->data.pictures, split, first + i),
-                                 k->captions[split] + (first + i) * text, NULL));
     return FIG_OK;
 }
 
@@ -206,28 +203,29 @@ static bool is_left_out(const fig_trainer *t, uint64_t row) {
     return fig__rng_uniform(&key, row, 0) < config_of(t)->condition_drop;
 }
 
-/* Tokens of the row's caption that are learnt. */
-static size_t words_of(const fig_trainer *t, fig_data_split split, uint64_t picture) {
-    const int32_t *caption = state_of(t)->captions[split] + picture * text_length(t);
-    size_t n = 0;
-    while (n < text_length(t) && caption[n] < config_of(t)->vocab_size) n++;
-    return n;
+/* Keeps a row's caption in tokens, and says how many of them are learnt. */
+static fig_status take_caption(const fig_trainer *t, size_t row, const char *caption, size_t *n) {
+    int32_t *words = state_of(t)->captions + row * text_length(t);
+    if (text_length(t)) FIG_TRY(fig__caption_row(t->model, caption, words, NULL));
+    for (*n = 0; *n < text_length(t) && words[*n] < config_of(t)->vocab_size;) ++*n;
+    return FIG_OK;
 }
 
+/* The picture into a row of the network's batch; caption: text_length(t) tokens. */
 static void put_row(const fig_trainer *t, const network *n, fig_data_split split, uint64_t picture, size_t row,
-                    bool left_out) {
+                    const int32_t *caption, bool left_out) {
     const tokens *k = state_of(t);
     fig_plan *plan = n->phase.plan;
-    size_t text = text_length(t), learnt = left_out ? 0 : words_of(t, split, picture);
+    size_t text = text_length(t);
     int32_t *sequence = (int32_t *)fig_plan_data(plan, n->in.tokens) + row * n->in.time;
-    const int32_t *codes = k->codes[split] + picture * k->shape.n_codes, *caption = k->captions[split] + picture * text;
+    const int32_t *codes = k->codes[split] + picture * k->shape.n_codes;
     int32_t label = left_out ? -1 : fig_pictures_class(t->data.pictures, split, picture);
     fig__tokens_begin(t->model, label, left_out ? NULL : caption, sequence);
     memcpy(sequence + k->shape.n_before, codes, (k->shape.n_codes - 1) * sizeof *codes);
     memcpy((int32_t *)fig_plan_data(plan, n->targets) + row * k->shape.n_codes, codes,
            k->shape.n_codes * sizeof *codes);
     int32_t *words = text ? (int32_t *)fig_plan_data(plan, n->words) + row * text : NULL;
-    for (size_t i = 0; i < text; i++) words[i] = i < learnt ? caption[i] : -1;
+    for (size_t i = 0; i < text; i++) words[i] = !left_out && caption[i] < config_of(t)->vocab_size ? caption[i] : -1;
 }
 
 static void put_positions(const network *n) {
@@ -237,10 +235,12 @@ static void put_positions(const network *n) {
 
 static fig_status read_batch(fig_trainer *t) {
     tokens *k = state_of(t);
-    size_t n = 0, rows = (size_t)(t->o.batch_size * t->o.grad_accum);
+    size_t n = 0, of_row;
     FIG_TRY(encode_all(t));
-    for (size_t r = 0; r < rows && k->train.n_words; r++)
-        if (!is_left_out(t, r)) n += words_of(t, FIG_SPLIT_TRAIN, fig__pictures_row(t, (int64_t)r));
+    for (size_t r = 0; r < n_rows(t); r++) {
+        FIG_TRY(take_caption(t, r, fig__pictures_caption(t, (int64_t)r), &of_row));
+        if (!is_left_out(t, r)) n += of_row;
+    }
     if (k->train.n_words) *(float *)fig_plan_data(k->train.phase.plan, k->train.n_words) = (float)n;
     return fig__pictures_read(t);
 }
@@ -251,7 +251,8 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     put_positions(n);
     for (size_t row = 0; row < (size_t)t->o.batch_size; row++) {
         uint64_t of_batch = (uint64_t)(i * t->o.batch_size) + row;
-        put_row(t, n, FIG_SPLIT_TRAIN, fig__pictures_row(t, (int64_t)of_batch), row, is_left_out(t, of_batch));
+        put_row(t, n, FIG_SPLIT_TRAIN, fig__pictures_row(t, (int64_t)of_batch), row,
+                state_of(t)->captions + of_batch * text_length(t), is_left_out(t, of_batch));
     }
 }
 
@@ -273,21 +274,22 @@ typedef struct sums {
 static fig_status add_batch(fig_trainer *t, uint64_t first, size_t rows, sums *s) {
     const network *n = &state_of(t)->eval;
     fig_plan *plan = n->phase.plan;
-    size_t n_codes = rows * state_of(t)->shape.n_codes, n_words = rows * text_length(t);
+    size_t n_targets = rows * state_of(t)->shape.n_codes, n_words = rows * text_length(t), of_row;
     FIG_TRY(fig_plan_resize(plan, n->in.tokens, (size_t[]){rows, n->in.time}));
     FIG_TRY(fig_plan_resize(plan, n->targets, (size_t[]){rows, state_of(t)->shape.n_codes}));
     if (n->words) FIG_TRY(fig_plan_resize(plan, n->words, (size_t[]){rows, text_length(t)}));
     put_positions(n);
     for (size_t i = 0; i < rows; i++) {
-        put_row(t, n, FIG_SPLIT_VAL, first + i, i, false);
-        if (n->words) s->n_words += words_of(t, FIG_SPLIT_VAL, first + i);
+        FIG_TRY(take_caption(t, i, fig_pictures_caption(t->data.pictures, FIG_SPLIT_VAL, first + i), &of_row));
+        put_row(t, n, FIG_SPLIT_VAL, first + i, i, state_of(t)->captions + i * text_length(t), false);
+        s->n_words += of_row;
     }
     FIG_TRY(fig_plan_run(plan, NULL));
     const float *codes = fig_plan_data(plan, n->code_loss),
                 *words = n->words ? fig_plan_data(plan, n->word_loss) : NULL;
-    for (size_t i = 0; i < n_codes; i++) s->codes += (double)codes[i];
-    for (size_t i = 0; i < n_words; i++) s->words += (double)words[i];
-    s->n_codes += n_codes;
+    for (size_t i = 0; i < n_targets; i++) s->codes += (double)codes[i];
+    for (size_t i = 0; words && i < n_words; i++) s->words += (double)words[i];
+    s->n_codes += n_targets;
     return FIG_OK;
 }
 

@@ -146,6 +146,40 @@ TEST(a_prior_draws_captions) {
     EXPECT(toy_difference(a.pixels[0], toy) < 40);
 }
 
+/* The toys again, each with a second name of letters of the first one of the others. */
+static const char *const other_names[] = {"put", "full"};
+static const char *twice_named_data(fig_context *ctx, const char *dir) {
+    const char *from = check_path(dir, "toy"), *list = check_path(dir, "toy/metadata.jsonl");
+    char text[64 * 128];
+    int len = 0;
+    for (size_t i = 0; i < 64; i++) {
+        size_t kind = i / 4 % 2;
+        len += snprintf(text + len, sizeof text - (size_t)len,
+                        "{\"file_name\": \"%s/%s/%02zu.png\", \"captions\": [\"%s\", \"%s\"]}\n",
+                        i % 4 == 3 ? "val" : "train", toy_names[kind], i, toy_names[kind], other_names[kind]);
+    }
+    EXPECT_OK(ctx, fig__file_write(ctx, list, text, (size_t)len));
+    fig_pictures_options o = fig_pictures_options_default();
+    o.paths = &from, o.n_paths = 1, o.out_dir = check_path(dir, "twice");
+    EXPECT_OK(ctx, fig_pictures_prepare(ctx, &o, NULL));
+    return o.out_dir;
+}
+
+TEST(a_prior_learns_every_caption_of_a_picture) {
+    toys t;
+    fig_train_report r;
+    if (!toys_open(&t, "text_length=6")) return;
+    job j = toy_job(twice_named_data(check_context(), t.dir), "tokens", check_path(t.dir, "prior"), t.settings);
+    j.o.max_iters = 500;
+    if (!expect_run(&j, &r)) return;
+    fig_draw_options o;
+    fig_draw_defaults(&o);
+    o.num_samples = 10, o.prompts = toy_names, o.n_prompts = 2;
+    expect_kinds(j.o.out_dir, &o);
+    o.prompts = other_names;
+    expect_kinds(j.o.out_dir, &o);
+}
+
 /* Not trained long, so that much is likely everywhere. */
 TEST(a_picture_is_the_same_whatever_is_drawn_beside_it) {
     toys t;
