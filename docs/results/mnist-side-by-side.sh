@@ -21,7 +21,7 @@ done
 printf '{"command": "docs/results/mnist-side-by-side.sh", "commit": "%s"}\n' "$(git rev-parse --short HEAD)" > $log.part
 for model in mnist-vae mnist-gan mnist-flow mnist-tokens; do
     $figment eval "runs/$model" --suite images --data runs/mnist-classifier/data --extractor runs/mnist-classifier \
-        --num_samples 10000 --json | tr '\n' ' ' >> $log.part
+        --num_samples 10000 --json | tr -s '\n ' ' ' >> $log.part
     echo >> $log.part
 done
 mv $log.part $log

@@ -15,7 +15,7 @@ for seed in 1 2 3; do
     out=runs/stacked-mnist-$seed
     [ -e $out/README.md ] || $figment train recipes/stacked-mnist.yaml --data "$data" --seed $seed --out $out
     $figment eval $out --suite classes --data $out/data --extractor runs/mnist-classifier --num_samples 25600 --json |
-        tr '\n' ' ' >> $log.part
+        tr -s '\n ' ' ' >> $log.part
     echo >> $log.part
 done
 mv $log.part $log

@@ -2,6 +2,7 @@
  *
  * Settings, data folder, sizes, model, trainer, loop, model card. A new --out folder that came to nothing is removed.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -317,16 +318,30 @@ static fig_status report_json(const fig__run *run) {
     return fig__print_json(run->args->ctx, j, 2);
 }
 
+/* The end in one line: of what has a validation loss that and the best one, of others (GANs) the scores they have. */
+static fig_status report_end(const fig__run *run) {
+    const fig_train_report *r = &run->report;
+    fig_context *ctx = run->args->ctx;
+    char time[32];
+    double val_loss = fig_score_of(&r->scores, "val_loss");
+    FIG_TRY(fig__printf(ctx, "%s: %lld steps in %s", run->train.out_dir, (long long)r->iters,
+                        fig__human_time(run->seconds, time)));
+    if (!isnan(val_loss))
+        FIG_TRY(fig__printf(ctx, ", validation loss %.4f, best %.4f at step %lld", val_loss, r->best_val_loss,
+                            (long long)r->best_iter));
+    for (size_t i = 0; isnan(val_loss) && i < r->scores.n; i++)
+        if (!isnan(r->scores.data[i].value))
+            FIG_TRY(fig__printf(ctx, ", %s %.4g", r->scores.data[i].name, r->scores.data[i].value));
+    return fig__printf(ctx, "%s\n", r->stopped_early ? " (stopped early)" : "");
+}
+
 static fig_status report(const fig__run *run) {
     const fig_train_report *r = &run->report;
     const char *out = run->train.out_dir;
     fig_context *ctx = run->args->ctx;
-    char time[32];
     if (run->args->globals.json) return report_json(run);
     if (r->already_done) return fig__printf(ctx, "%s: finished already, at step %lld\n", out, (long long)r->iters);
-    FIG_TRY(fig__printf(ctx, "%s: %lld steps in %s, validation loss %.4f, best %.4f at step %lld%s\n", out,
-                        (long long)r->iters, fig__human_time(run->seconds, time), fig_score_of(&r->scores, "val_loss"),
-                        r->best_val_loss, (long long)r->best_iter, r->stopped_early ? " (stopped early)" : ""));
+    FIG_TRY(report_end(run));
     if (r->n_skipped)
         FIG_TRY(fig__printf(ctx, "%llu steps were skipped: their gradient was not finite\n",
                             (unsigned long long)r->n_skipped));

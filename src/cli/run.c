@@ -1,5 +1,6 @@
 /* cli/run.c: the length of a run, recipe.yaml, the model card. */
 #include "cli/run.h"
+#include <math.h>
 #include <stdio.h>
 #include "base/file.h"
 #include "cli/meter.h"
@@ -130,10 +131,12 @@ static fig_status card_scores(const fig__run *run, fig__buf *b) {
     const fig_train_report *r = &run->report;
     FIG_TRY(fig__buf_printf(b, "\n## Scores\n\n| | |\n|---|---|\n| steps | %lld |\n", (long long)r->iters));
     for (size_t i = 0; i < r->scores.n; i++)
-        FIG_TRY(fig__buf_printf(b, "| %s at the end | %.4f |\n", r->scores.data[i].name, r->scores.data[i].value));
-    FIG_TRY(fig__buf_printf(b, "| best validation loss | %.4f, at step %lld%s |\n", r->best_val_loss,
-                            (long long)r->best_iter,
-                            run->train.save ? "; the weights here are the last ones" : ": these are the weights here"));
+        if (!isnan(r->scores.data[i].value))
+            FIG_TRY(fig__buf_printf(b, "| %s at the end | %.4f |\n", r->scores.data[i].name, r->scores.data[i].value));
+    if (isfinite(r->best_val_loss)) /* GANs have none */
+        FIG_TRY(fig__buf_printf(
+            b, "| best validation loss | %.4f, at step %lld%s |\n", r->best_val_loss, (long long)r->best_iter,
+            run->train.save ? "; the weights here are the last ones" : ": these are the weights here"));
     FIG_TRY(fig__buf_printf(b, "| seed | %lld |\n", (long long)run->train.seed));
     return fig__buf_printf(b, "\nMade with figment %s; `recipe.yaml` says exactly how. %s\n", FIG_VERSION_STRING,
                            run->medium->caution);
