@@ -1,0 +1,265 @@
+"""The networks of figment's picture recipes in PyTorch. Sources: src/models.
+
+Parameters bear figment's names and, by shapes(), its shapes (`figment info MODEL --tensors`), so that the two can be
+laid side by side. `o` holds figment's own settings.
+"""
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from layers import EPS, Block, Bottleneck, Captions, ConvNet, Resampled, RMSNorm, conv, flat, halved, round_up
+
+
+def shapes(net):
+    """Name and shape of every parameter as figment lays them out: convolutions are [h, w, in, out]."""
+    convs = {id(m.weight) for m in net.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))}
+    named = net.named_parameters()
+    return {name: list(p.permute(2, 3, 1, 0).shape if id(p) in convs else p.shape) for name, p in named}
+
+
+# --- transformers -----------------------------------------------------------------------------------------------------
+
+
+class Flow(nn.Module):
+    def __init__(self, o):
+        super().__init__()
+        self.patch, self.across, width = o.patch_size, o.image_size // o.patch_size, o.n_embd
+        numbers, n_patches = o.patch_size**2 * o.n_channels, self.across**2
+        self.patches, self.pos = nn.Linear(numbers, width), nn.Parameter(0.02 * torch.randn(1, n_patches, width))
+        self.time = nn.ModuleDict({"up": nn.Linear(128, width), "down": nn.Linear(width, width)})
+        self.label = nn.Embedding(o.n_classes + 1, width) if o.n_classes else None
+        self.text = Captions(o, o.n_text_layer, dropout=o.dropout) if o.text_length else None
+        self.blocks = nn.ModuleList(Block(width, o.n_head, dropout=o.dropout) for _ in range(o.n_layer))
+        self.norm, self.pixels = RMSNorm(width), nn.Linear(width, numbers)
+        angle = self.angles(n_patches, 1 + bool(o.n_classes) + o.text_length, width // o.n_head // 4)
+        self.register_buffer("cos", angle.cos()), self.register_buffer("sin", angle.sin())
+        self.register_buffer("waves", 10000.0 ** (-torch.arange(64) / 64))
+
+    def angles(self, n_patches, described, quarter):
+        """Patches stand at (1 + row, 1 + column); what describes the picture stands at row 0, in order."""
+        at = torch.arange(n_patches + described)
+        row = torch.where(at < n_patches, 1 + at // self.across, 0)
+        column = torch.where(at < n_patches, 1 + at % self.across, at - n_patches)
+        waves = 100.0 ** (-torch.arange(quarter) / quarter)
+        return torch.cat([row[:, None] * waves, column[:, None] * waves], -1)
+
+    def forward(self, x, time, label, text):
+        """x [n, h, w, c], time [n] of 0 to 1000."""
+        n, side, _, c = x.shape
+        a, p = self.across, self.patch
+        h = self.patches(x.view(n, a, p, a, p, c).transpose(2, 3).reshape(n, a * a, -1)) + self.pos
+        angle = time[:, None, None] * self.waves
+        t = self.time["down"](F.silu(self.time["up"](torch.cat([angle.cos(), angle.sin()], -1))))
+        tokens = [h + t, t]
+        if self.label is not None:
+            tokens.append(self.label(label)[:, None])
+        if self.text is not None:
+            tokens.append(self.text(text))
+        h = torch.cat(tokens, 1)
+        for block in self.blocks:
+            h = block(h, (self.cos, self.sin))
+        y = self.pixels(self.norm(h[:, : a * a]))
+        return y.view(n, a, a, p, p, c).transpose(2, 3).reshape(n, side, side, c)
+
+
+class Tokens(nn.Module):
+    """The transformer over codes; the codec whose codes they are lies frozen inside."""
+
+    def __init__(self, o):
+        super().__init__()
+        self.codec = Fsq(o.n_channels, o.codec_levels, o.codec_width, o.codec_n_level, o.codec_n_block)
+        self.codec.requires_grad_(False)
+        self.n_codes, self.n_kinds = (o.image_size >> (o.codec_n_level - 1)) ** 2, math.prod(self.codec.levels)
+        self.tokens = nn.Embedding(round_up(self.n_kinds + o.vocab_size + 1 + o.n_classes + 1, 64), o.n_embd)
+        self.pos = nn.Embedding(self.n_codes, o.n_embd)
+        kind = {"causal": True, "dropout": o.dropout}
+        self.blocks = nn.ModuleList(Block(o.n_embd, o.n_head, **kind) for _ in range(o.n_layer))
+        self.codes, self.norm = nn.Embedding(round_up(self.n_kinds, 64), o.n_embd), RMSNorm(o.n_embd)
+        self.dropout = o.dropout
+
+    def forward(self, sequence):
+        x = F.dropout(self.tokens(sequence) + self.pos.weight, self.dropout, self.training)
+        for block in self.blocks:
+            x = block(x)
+        return F.linear(self.norm(x), self.codes.weight[: self.n_kinds])
+
+
+# --- autoencoders -----------------------------------------------------------------------------------------------------
+
+
+class Perceptron(nn.Module):
+    """layers.*.fc, then a linear layer for each of outs."""
+
+    def __init__(self, n, o, outs):
+        super().__init__()
+        self.act = {"tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu, "silu": F.silu}[o.activation]
+        widths = [n] + [o.n_hidden] * o.n_layer
+        self.layers = nn.ModuleList(nn.ModuleDict({"fc": nn.Linear(i, k)}) for i, k in zip(widths, widths[1:]))
+        self.outs = list(outs)
+        for name, width in outs.items():
+            self.add_module(name, nn.Linear(widths[-1], width))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = self.act(layer["fc"](x))
+        return [getattr(self, name)(x) for name in self.outs]
+
+
+class Vae(nn.Module):
+    def __init__(self, o):
+        super().__init__()
+        numbers = o.image_size**2 * o.n_channels
+        self.encoder = Perceptron(numbers, o, {"mean": o.n_latent, "log_var": o.n_latent})
+        self.decoder = Perceptron(o.n_latent, o, {"pixels": numbers})
+
+    def encode(self, x):
+        """Mean and log variance, [n, latents] each."""
+        return self.encoder(flat(x))
+
+    def decode(self, z):
+        """[n, numbers of a picture], channels last."""
+        return self.decoder(z)[0]
+
+
+class ConvVae(nn.Module):
+    def __init__(self, o):
+        super().__init__()
+        net, c, side = (o.width, o.n_level, o.n_block), o.latent_channels, o.image_size >> (o.n_level - 1)
+        self.encoder, self.decoder = ConvNet(o.n_channels, 2 * c, *net, True), ConvNet(c, o.n_channels, *net, False)
+        self.grid = (side, side, c)
+
+    def encode(self, x):
+        return [flat(part) for part in self.encoder(x).chunk(2, 1)]
+
+    def decode(self, z):
+        return flat(self.decoder(z.view(-1, *self.grid).permute(0, 3, 1, 2)))
+
+
+class Fsq(nn.Module):
+    """Finite scalar quantisation; the gradient passes the rounding as if it were not there."""
+
+    def __init__(self, c, levels, *net):
+        super().__init__()
+        self.levels = [int(level) for level in levels.split(",")]
+        n = len(self.levels)
+        self.encoder, self.decoder = ConvNet(c, n, *net, True), ConvNet(n, c, *net, False)
+        half = [(level - 1) * (1 - 1e-3) / 2 for level in self.levels]
+        offset = [0 if level % 2 else 0.5 for level in self.levels]
+        numbers = {"reach": half, "offset": offset, "shift": [math.tan(a / b) for a, b in zip(offset, half)],
+                   "scale": [1 / (level // 2) for level in self.levels]}
+        for name, values in numbers.items():
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1))
+
+    def forward(self, x):
+        bounded = torch.tanh(self.encoder(x).float() + self.shift) * self.reach - self.offset
+        return self.decoder((bounded + (bounded.round() - bounded).detach()) * self.scale)
+
+
+# --- what tells pictures apart ----------------------------------------------------------------------------------------
+
+
+class Classifier(nn.Module):
+    def __init__(self, o):
+        super().__init__()
+        self.conv1, self.conv2 = conv(o.n_channels, 32, 5), conv(32, 64, 5)
+        self.features = nn.Linear(64 * (round_up(o.image_size, 4) // 4) ** 2, o.n_features)
+        self.classes, self.dropout = nn.Linear(o.n_features, o.n_classes), o.dropout
+
+    def forward(self, x):
+        x = F.relu(self.features(flat(halved(self.conv2, halved(self.conv1, x)))))
+        return self.classes(F.dropout(x, self.dropout, self.training))
+
+
+class Looker(nn.Module):
+    def __init__(self, o):
+        super().__init__()
+        widths, step = [o.n_channels] + [min(32 << i, 128) for i in range(o.n_level)], 1 << o.n_level
+        self.convs = [f"conv{i + 1}" for i in range(o.n_level)]
+        for i, name in enumerate(self.convs):
+            self.add_module(name, conv(widths[i], widths[i + 1], 3 if i else 5))
+        numbers = widths[-1] * (round_up(o.image_size, step) // step) ** 2
+        self.norm, self.features = nn.LayerNorm(numbers, EPS), nn.Linear(numbers, o.n_features, bias=False)
+        self.dropout = o.dropout
+
+    def forward(self, x):
+        for name in self.convs:
+            x = halved(getattr(self, name), x)
+        return self.features(F.dropout(self.norm(flat(x)), self.dropout, self.training))
+
+
+class Reader(Captions):
+    """The mean over the tokens of a caption."""
+
+    def __init__(self, o):
+        super().__init__(o, o.n_layer, gpt2=True, dropout=o.dropout)
+        self.norm, self.features = nn.LayerNorm(o.n_embd, EPS), nn.Linear(o.n_embd, o.n_features, bias=False)
+        self.none, self.dropout = o.vocab_size, o.dropout
+
+    def forward(self, text):
+        counts = (text < self.none).float()[..., None]
+        x = (super().forward(text).float() * counts).sum(1) / (counts.sum(1) + EPS)
+        return self.features(F.dropout(self.norm(x), self.dropout, self.training))
+
+
+class Contrastive(nn.Module):
+    def __init__(self, o):
+        super().__init__()
+        self.picture, self.text, self.log_scale = Looker(o), Reader(o), nn.Parameter(torch.zeros(1))
+
+    def forward(self, x, text):
+        a, b = (y * (y.square().sum(-1, keepdim=True) + EPS).rsqrt()
+                for y in (self.picture(x).float(), self.text(text).float()))
+        return (a @ b.T).float() * (self.log_scale + math.log(1 / 0.07)).clamp(0, math.log(100)).exp()
+
+
+# --- R3GAN ------------------------------------------------------------------------------------------------------------
+
+
+class Stages(nn.Module):
+    """What generator and discriminator share: a stage for each power of two from 4 x 4 up, and the frame."""
+
+    def __init__(self, o, up):
+        super().__init__()
+        n = max(math.ceil(math.log2(o.image_size / 4)), 0) + 1
+        more = (4 << (n - 1)) - o.image_size
+        self.side, self.before, self.after = o.image_size, more // 2, more - more // 2
+        self.widths = [min(o.width << (n - 1 - i), max(o.max_width, o.width)) for i in range(n)]
+        self.stages = nn.ModuleList(nn.ModuleDict() for _ in self.widths)
+        for i, (above, own) in enumerate(zip([0] + self.widths, self.widths)):
+            self.stages[i]["blocks"] = nn.Sequential(*(Bottleneck(o, own) for _ in range(o.n_block)))
+            if i:
+                name, ends = ("narrow", (above, own)) if up else ("widen", (own, above))
+                self.stages[i][name] = conv(*ends, 1, bias=False)
+                self.stages[i]["side"] = Resampled(own, up)
+
+
+class Generator(Stages):
+    def __init__(self, o):
+        super().__init__(o, True)
+        self.basis = nn.Parameter(torch.randn(1, 4, 4, self.widths[0]))
+        self.weigh = nn.Linear(o.n_latent, self.widths[0], bias=False)
+        self.pixels = conv(self.widths[-1], o.n_channels, 1, bias=False)
+
+    def forward(self, z):
+        x = (self.weigh(z)[:, None, None] * self.basis).permute(0, 3, 1, 2)
+        for i, stage in enumerate(self.stages):
+            x = stage["blocks"](stage["side"](stage["narrow"](x)) if i else x)
+        inside = slice(self.before, self.before + self.side)
+        return self.pixels(x)[..., inside, inside]
+
+
+class Discriminator(Stages):
+    def __init__(self, o):
+        super().__init__(o, False)
+        c = self.widths[0]
+        self.pixels = conv(o.n_channels, self.widths[-1], 1, bias=False)
+        self.basis, self.judge = nn.Conv2d(c, c, 4, groups=c, bias=False), nn.Linear(c, 1, bias=False)
+
+    def forward(self, x):
+        x = self.pixels(F.pad(x, (self.before, self.after) * 2, value=-1.0))
+        for stage in reversed(self.stages):
+            x = stage["blocks"](x)
+            x = stage["widen"](stage["side"](x)) if "side" in stage else x
+        return self.judge(self.basis(x).flatten(1))
