@@ -5,6 +5,7 @@ Steps are those of short runs, by their log: what --plan measures is the gradien
 import json
 import math
 import pathlib
+import statistics
 import subprocess
 import sys
 import types
@@ -25,7 +26,12 @@ class Figment:
 
     def __init__(self, args, more, folder):
         self.args, self.more, self.data, self.out = args, more, args.data, pathlib.Path(folder, "run")
-        self.per_step = self.first()
+        rates = self.train(3, 1)
+        if self.out.joinpath("data").exists():
+            self.data = self.out.joinpath("data").rename(self.out.parent / "data")  # prepared, once
+        info = json.loads(self.call("info", self.out, "--tensors", "--json"))
+        self.tensors, self.settings = info["tensors"], types.SimpleNamespace(**{**self.recipe(), **info["settings"]})
+        self.per_step = self.settings.batch_size / rates[-1]
 
     def call(self, *words):
         done = subprocess.run([self.args.figment, *map(str, words)], capture_output=True, text=True)
@@ -34,27 +40,20 @@ class Figment:
         return done.stdout
 
     def train(self, steps, log_interval):
-        """(steps, pictures a second) of every line of the log."""
+        """Pictures a second, of every log_interval steps."""
         options = {"out": self.out, "threads": self.args.threads, "max_iters": steps, "log_interval": log_interval}
         flags = [word for key, value in {**options, **BRIEF}.items() for word in (f"--{key}", value)]
         self.call("train", self.args.recipe, *self.more, "--data", self.data, *flags, "--force", "--quiet")
         lines = map(json.loads, self.out.joinpath("log.jsonl").read_text().splitlines())
-        return [(log_interval, line["tok_per_sec"]) for line in lines if "tok_per_sec" in line]
+        return [line["tok_per_sec"] for line in lines if "tok_per_sec" in line]
 
-    def first(self):
-        """Seconds of a step, about. Keeps prepared data, and reads from what was left how the recipe was understood."""
-        rates = self.train(3, 1)
-        if self.out.joinpath("data").exists():
-            self.data = self.out.joinpath("data").rename(self.out.parent / "data")
-        info = json.loads(self.call("info", self.out, "--tensors", "--json"))
+    def recipe(self):
+        """Every setting of the run that was, as it was understood."""
         lines = self.out.joinpath("recipe.yaml").read_text().splitlines()
-        recipe = {key: value_of(value.strip()) for key, _, value in (line.partition(":") for line in lines)}
-        self.settings = types.SimpleNamespace(**{**recipe, **info["settings"]})
-        self.tensors = info["tensors"]
-        return self.settings.batch_size / rates[-1][1]
+        return {key: value_of(value.strip()) for key, _, value in (line.partition(":") for line in lines)}
 
     def measure(self, seconds):
-        """Seconds of a step, of a run that takes about as long as it is told."""
+        """Seconds of a step, of a run of about so many."""
         piece = max(1, math.ceil(seconds / PIECES / self.per_step))
         rates = self.train((1 + PIECES) * piece, piece)[1:]
-        return sum(self.settings.batch_size / rate for _, rate in rates) / len(rates)
+        return statistics.mean(self.settings.batch_size / rate for rate in rates)

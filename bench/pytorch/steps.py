@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import networks
+from layers import flat
 
 N_PICTURES = 4096
 
@@ -106,7 +107,7 @@ class VaeStep(Step):
     def log_likelihood(self, x, z):
         """[n, k] of x for latents [n, k, l]."""
         logits = self.net.decode(z.flatten(0, 1)).float().unflatten(0, z.shape[:2])
-        target = networks.flat(x)[:, None].expand_as(logits)
+        target = flat(x)[:, None].expand_as(logits)
         return -F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1)
 
     def loss(self, x):
