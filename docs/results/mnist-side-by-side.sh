@@ -1,7 +1,7 @@
 #!/bin/sh
 # Digits of a VAE, a GAN, a flow and a GPT over codes, scored side by side: trains what runs/ does not hold yet, then
-# writes one line of JSON for each, with its floor, ladder and control, to docs/results/mnist-side-by-side.jsonl. About
-# three hours on two cores, most of it training.
+# writes one line of JSON for each, with its floor, ladder and control, to docs/results/mnist-side-by-side.jsonl. Not run
+# to the end yet; hours on two cores.
 #
 # usage: docs/results/mnist-side-by-side.sh DATA     DATA: the folder of MNIST's four files
 set -eu
