@@ -32,6 +32,12 @@ static fig_status open_extractor(fig__images *im) {
               "--extractor %s: it sees pictures of %zu x %zu x %zu, and these are %zu x %zu x %zu; train one on the "
               "same data",
               im->extractor_path, side, side, channels, im->side, im->side, im->channels);
+    size_t n_classes = fig_extractor_n_classes(im->eyes[0]);
+    im->has_classes = im->planes == 1 && n_classes > 0;
+    im->has_modes = im->planes == 3 && n_classes == 10;
+    FIG_CHECK(im->ctx, !im->classes_only || im->has_modes || im->has_classes, FIG_ERR_ARG,
+              "--suite classes: %s tells no classes of these pictures; name a classifier with --extractor",
+              im->extractor_path);
     return FIG_OK;
 }
 
@@ -262,11 +268,6 @@ static fig_status agreement(fig__images *im, const fig__seen *s, bool generated,
 static fig_status score_classes(fig__images *im, const fig__seen *train) {
     size_t n_classes = fig_extractor_n_classes(im->eyes[0]);
     const fig__seen *made = &im->of_generated, *real = &im->of_held_out;
-    im->has_classes = im->planes == 1 && n_classes > 0;
-    im->has_modes = im->planes == 3 && n_classes == 10;
-    FIG_CHECK(im->ctx, !im->classes_only || im->has_modes || im->has_classes, FIG_ERR_ARG,
-              "--suite classes: %s tells no classes of these pictures; name a classifier with --extractor",
-              im->extractor_path);
     if (im->has_modes) {
         FIG_TRY(fig_eval_stacked_modes(im->ctx, train->classes, train->n, &im->modes_train));
         return fig_eval_stacked_modes(im->ctx, made->classes, made->n, &im->modes);
