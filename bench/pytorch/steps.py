@@ -86,13 +86,16 @@ class Step:
 
 
 class VaeStep(Step):
-    """The bound, or the importance-weighted one with its doubly reparameterised gradient (Tucker et al. 2019)."""
+    """The bound, or the importance-weighted one with its doubly reparameterised gradient (Tucker et al. 2019), which
+    goes through all the samples or n_backward that are picked by weight."""
 
-    parts = "batch", "loss", "latents", "bound"
+    parts = "batch", "loss", "latents", "pick", "importance_step"
 
     def network(self, o):
         if o.likelihood == "logistic":
             raise SystemExit("likelihood logistic: no recipe has it, nor does this script")
+        if o.n_importance > 1 and o.importance_gradient != "doubly":
+            raise SystemExit(f"importance_gradient {o.importance_gradient}: no recipe has it, nor does this script")
         return networks.Vae(o) if o.arch == "vae" else networks.ConvVae(o)
 
     def batch(self):
@@ -112,26 +115,39 @@ class VaeStep(Step):
 
     def loss(self, x):
         mean, log_var, z = self.latents(x)
-        if self.o.n_importance > 1:
-            return self.bound(x, mean, log_var, z)[0]
         of_latent = 0.5 * (mean.square() + log_var.exp() - log_var - 1).mean((0, 1))
         return self.o.beta * of_latent.clamp_min(self.o.free_bits).sum() - self.log_likelihood(x, z).mean()
 
-    def bound(self, x, mean, log_var, z):
+    def log_weight(self, x, mean, log_var, z):
         log_q = -0.5 * (((z - mean) * (-0.5 * log_var).exp()).square() + log_var).sum(-1)
-        log_weight = self.log_likelihood(x, z) - 0.5 * z.square().sum(-1) - log_q
-        return math.log(z.shape[1]) - log_weight.logsumexp(1).mean(), log_weight.detach()
+        return self.log_likelihood(x, z) - 0.5 * z.square().sum(-1) - log_q
+
+    def pick(self, x, mean, log_var, z):
+        """n_backward of the latents with their weights, by systematic resampling (Kitagawa 1996)."""
+        with torch.no_grad():
+            weight, j = self.log_weight(x, mean, log_var, z).softmax(1), self.o.n_backward
+            place = (torch.arange(j) + torch.rand(len(x), 1)) / j
+            at = torch.searchsorted(weight.cumsum(1), place).clamp_max(weight.shape[1] - 1)
+        return z.gather(1, at[..., None].expand(-1, -1, z.shape[2])), weight.gather(1, at)
+
+    def importance_step(self, x):
+        mean, log_var, z = self.latents(x)
+        if self.o.n_backward:
+            z, weight = self.pick(x, mean, log_var, z)
+        cut = z.detach().requires_grad_()
+        log_weight = self.log_weight(x, mean.detach(), log_var.detach(), cut)
+        if self.o.n_backward:
+            return -log_weight.mean(), z, cut, weight
+        loss = math.log(z.shape[1]) - log_weight.logsumexp(1).mean()
+        return loss, z, cut, log_weight.detach().softmax(1)
 
     def __call__(self):
-        if self.o.n_importance == 1 or self.o.importance_gradient != "doubly":
+        if self.o.n_importance == 1:
             return super().__call__()
         with self.autocast():
-            x, = self.batch()
-            mean, log_var, z = self.latents(x)
-            cut = z.detach().requires_grad_()
-            loss, log_weight = self.bound(x, mean.detach(), log_var.detach(), cut)
+            loss, z, cut, weight = self.importance_step(*self.batch())
         loss.backward()
-        z.backward(cut.grad * log_weight.softmax(1)[..., None])
+        z.backward(cut.grad * weight[..., None])
         self.updates[0]()
         return loss
 

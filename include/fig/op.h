@@ -56,6 +56,7 @@ enum {
     FIG_OP_EW = 4,      /* element-wise: planned and run by core/ew.c */
     FIG_OP_LEAF = 8,    /* input or parameter */
     FIG_OP_EFFECT = 16, /* kept even when nobody reads its output */
+    FIG_OP_STOP = 32,   /* passes no gradient on: what it reads needs none on its account */
 };
 
 typedef struct fig_op_sampler fig_op_sampler; /* gradient checks; below */

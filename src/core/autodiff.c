@@ -14,6 +14,7 @@ static bool *mark_dependents(fig_graph *g, fig_tensor *const *wrt, size_t n) {
     for (size_t i = 0; i < g->nodes.n; i++) {
         const fig_node *node = g->nodes.data[i];
         bool any = false;
+        if (node->op->flags & FIG_OP_STOP) continue;
         for (int j = 0; j < node->n_in; j++) any |= reads(node, j) && mark[node->in[j]->id];
         for (int j = 0; any && j < node->n_out; j++) mark[node->out[j]->id] = true;
     }

@@ -1,7 +1,6 @@
 /* models/lenet.c: see lenet.h. */
 #include "models/lenet.h"
 #include <math.h>
-#include <string.h>
 
 static fig_tensor *even(fig_graph *g, fig_tensor *x, int axis) {
     return x && fig_dim(x, axis) % 2 ? fig_pad(g, x, axis, 0, 1, 0) : x;
@@ -19,18 +18,4 @@ fig_tensor *fig__conv_block(fig_graph *g, const char *name, fig_tensor *x, size_
 
 fig_tensor *fig__relu_linear(fig_graph *g, const char *name, fig_tensor *x, size_t out) {
     return x ? fig_linear(g, name, x, out, FIG_BIAS, sqrt(2.0 / (double)fig_dim(x, -1))) : NULL;
-}
-
-double fig__lenet_work(const fig_params *p, const char *below, size_t side) {
-    double work = 0;
-    for (size_t i = 0; i < fig_params_count(p); i++) {
-        fig_param_info info = fig_params_at(p, i);
-        if (strncmp(info.path, below, strlen(below)) != 0) continue;
-        const char *name = info.ndim == 4 ? strstr(info.path, "conv") : NULL;
-        size_t s = side;
-        for (char level = '1'; name && level < name[4]; level++) s = (s + 1) / 2;
-        s += s % 2;
-        work += (double)info.numel * (name ? (double)(s * s) : 1);
-    }
-    return work;
 }

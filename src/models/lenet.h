@@ -2,7 +2,6 @@
 #ifndef FIG_LENET_H
 #define FIG_LENET_H
 #include <fig/nn.h>
-#include <fig/params.h>
 
 /* A convolution of kernel x kernel (odd) that keeps the size, ReLU, the largest of each 2 x 2 square. An odd side gets
  * a line of zeros first. [n, h, w, c] -> [n, (h + 1) / 2, (w + 1) / 2, out]. */
@@ -10,9 +9,5 @@ fig_tensor *fig__conv_block(fig_graph *g, const char *name, fig_tensor *x, size_
 
 /* A linear layer with bias for what a ReLU follows: He's first weights (He et al. 2015). */
 fig_tensor *fig__relu_linear(fig_graph *g, const char *name, fig_tensor *x, size_t out);
-
-/* Multiplications of one picture of side x side in the convolutions called conv1, conv2 ... below a module path, and in
- * every other matrix there, once each. */
-double fig__lenet_work(const fig_params *p, const char *below, size_t side);
 
 #endif

@@ -101,16 +101,83 @@ void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__va
     weigh(m, g, x, q.z, fig__vae_log_q(g, q.noise, q.log_var), t);
 }
 
-void fig__vae_bound_cut(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *t, fig_tensor **cut) {
-    latents q = encode(m, g, x, k, t);
-    fig_tensor *mean = fig_stop_gradient(g, q.mean), *log_var = fig_stop_gradient(g, q.log_var);
-    *cut = fig_stop_gradient(g, q.z);
-    weigh(m, g, x, *cut, fig__vae_log_q_at(g, *cut, mean, log_var), t);
+/* --- descending the importance-weighted bound --------------------------------------------------------------------*/
+
+/* 0, 1, .. n - 1. */
+static fig_tensor *counting(fig_graph *g, size_t n) {
+    float *values = FIG_NEW_N(fig_graph_context(g), float, n);
+    for (size_t i = 0; values && i < n; i++) values[i] = (float)i;
+    fig_tensor *t = values ? fig_constant(g, FIG_F32, 1, &n, values) : NULL;
+    fig__free(fig_graph_context(g), values);
+    return t;
 }
 
-fig_tensor *fig__vae_doubly(fig_graph *g, fig_tensor *slope, fig_tensor *log_weight) {
-    fig_tensor *weight = fig_reshape(g, fig_softmax(g, log_weight), 3, (int64_t[]){0, 0, 1});
-    return fig_stop_gradient(g, fig_mul(g, slope, weight));
+/* Picks j of each picture's samples by their weights [n, k], by one random number for all j: systematic resampling
+ * (Kitagawa 1996). [n, j, k], rows of zeros but for a one. The weights are laid end to end, and the sample is picked
+ * between whose edges a place falls. */
+static fig_tensor *pick(fig_graph *g, fig_tensor *weight, size_t j) {
+    size_t k = fig_dim(weight, 1);
+    fig_tensor *number = counting(g, k + 1), *column = fig_reshape(g, number, 2, (int64_t[]){-1, 1});
+    fig_tensor *left = fig_gt(g, number, fig_slice(g, column, 0, 0, k)); /* [k, k + 1]: of an edge */
+    fig_tensor *edges = fig__matmul_as(g, weight, left, false, false, fig__real_dtype(g));
+    fig_tensor *last = fig_slice(g, edges, 1, -1, 1); /* 1, but for rounding */
+    fig_enter(g, "pick");
+    fig_tensor *u = fig_cast(g, fig_noise(g, last), fig__real_dtype(g));
+    fig_leave(g);
+    u = fig_add_scalar(g, fig_scale(g, fig_erf(g, fig_scale(g, u, sqrt(0.5))), 0.5), 0.5);
+    fig_tensor *place = fig_add(g, fig_clamp(g, u, 0, 1 - 1e-6), counting(g, j));
+    place = fig_mul(g, fig_scale(g, place, 1 / (double)j), last);
+    place = fig_reshape(g, place, 3, (int64_t[]){0, 0, 1});
+    edges = fig_reshape(g, edges, 3, (int64_t[]){0, 1, -1});
+    return fig_sub(g, fig_gt(g, fig_slice(g, edges, 2, 1, k), place), fig_gt(g, fig_slice(g, edges, 2, 0, k), place));
+}
+
+static fig_tensor *picked(fig_graph *g, fig_tensor *rows, fig_tensor *of) {
+    return fig__matmul_as(g, rows, of, false, false, fig__real_dtype(g));
+}
+
+static fig_tensor *weights_of(fig_graph *g, fig_tensor *log_weight) {
+    return fig_stop_gradient(g, fig_reshape(g, fig_softmax(g, log_weight), 3, (int64_t[]){0, 0, 1}));
+}
+
+static fig_tensor *minus_mean(fig_graph *g, fig_tensor *x) { return fig_neg(g, fig_mean(g, x, FIG_ALL_AXES)); }
+
+/* Decodes all the samples for the loss and their weights, and leaves j of them in q. */
+static void pick_latents(fig_model *m, fig_graph *g, fig_tensor *x, size_t j, latents *q, fig__vae_descent *d) {
+    fig__vae_terms t;
+    weigh(m, g, x, q->z, fig__vae_log_q(g, q->noise, q->log_var), &t);
+    fig_tensor *weight = weights_of(g, t.log_weight);
+    fig_tensor *rows = pick(g, fig_reshape(g, weight, 2, (int64_t[]){0, 0}), j);
+    d->loss = minus_mean(g, fig__log_mean_exp(g, t.log_weight));
+    d->weight = picked(g, rows, weight);
+    q->noise = picked(g, rows, q->noise);
+    q->z = picked(g, rows, q->z);
+}
+
+void fig__vae_importance_loss(fig_model *m, fig_graph *g, fig_tensor *x, fig__vae_descent *d) {
+    const fig__vae_config *c = m->config;
+    bool doubly = c->importance_gradient == FIG__DOUBLY, some = c->n_backward && c->n_backward < c->n_importance;
+    fig__vae_terms t;
+    latents q = encode(m, g, x, (size_t)c->n_importance, &t);
+    *d = (fig__vae_descent){0};
+    if (some) pick_latents(m, g, x, (size_t)c->n_backward, &q, d);
+    if (doubly) {
+        d->z = q.z, q.z = d->cut = fig_stop_gradient(g, q.z);
+        q.mean = fig_stop_gradient(g, q.mean), q.log_var = fig_stop_gradient(g, q.log_var);
+    }
+    weigh(m, g, x, q.z, doubly ? fig__vae_log_q_at(g, q.z, q.mean, q.log_var) : fig__vae_log_q(g, q.noise, q.log_var),
+          &t);
+    if (some) {
+        d->loss = fig_straight_through(g, d->loss, minus_mean(g, t.log_weight));
+    } else {
+        d->loss = minus_mean(g, fig__log_mean_exp(g, t.log_weight));
+        d->weight = weights_of(g, t.log_weight);
+    }
+}
+
+fig_tensor *fig__vae_doubly(fig_graph *g, fig_tensor *slope, const fig__vae_descent *d) {
+    slope = fig_stop_gradient(g, fig_mul(g, slope, d->weight));
+    return fig_sum(g, fig_mul(g, slope, d->z), FIG_ALL_AXES);
 }
 
 void fig__vae_binarise(uint64_t seed, uint64_t step, uint64_t sample, size_t d, float *x) {

@@ -20,6 +20,7 @@ typedef struct fig__vae_config {
     int likelihood;
     int64_t n_importance; /* samples of z for each picture; more than 1: the importance-weighted bound */
     int importance_gradient;
+    int64_t n_backward; /* how many of the samples the gradient goes through; 0: all */
     double beta, free_bits;
     int64_t beta_warmup;
 } fig__vae_config;
@@ -31,6 +32,8 @@ typedef struct fig__vae_config {
         FIG__WHOLE(fig__vae_config, n_importance, 1, 5000, "1", "samples of each picture's latent; over 1: IWAE"), \
         FIG__CHOICE(fig__vae_config, importance_gradient, "reparameterised|doubly", "doubly",                      \
                     "of IWAE; doubly: doubly reparameterised, less noise in it"),                                  \
+        FIG__WHOLE(fig__vae_config, n_backward, 0, 5000, "0",                                                      \
+                   "samples that the gradient is worked out for, picked by weight; 0: all"),                       \
         FIG__REAL(fig__vae_config, beta, 0, 1000, "1", "weight of the divergence from the prior"),                 \
         FIG__WHOLE(fig__vae_config, beta_warmup, 0, 1e15, "0", "steps in which beta grows from 0"),                \
         FIG__REAL(fig__vae_config, free_bits, 0, 100, "0", "nats of each latent that cost nothing")
@@ -48,13 +51,22 @@ typedef struct fig__vae_terms {
     fig_tensor *log_weight;     /* [n, k]: log p(x, z) / q(z|x) */
 } fig__vae_terms;
 void fig__vae_bound(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *out);
-/* The same with log_x and log_weight of latents that are no function of the encoder: *cut, [n, k, l], the values of
- * out->z, passes no gradient on; nor do q's mean and variance. */
-void fig__vae_bound_cut(fig_model *m, fig_graph *g, fig_tensor *x, size_t k, fig__vae_terms *out, fig_tensor **cut);
-/* The gradient of loss with respect to z in the doubly reparameterised estimator (Tucker et al. 2019), whose gradient
- * for the encoder goes through the latents only, that of each sample by the square of its weight. slope: the gradient
- * of minus the bound with respect to the cut latents, [n, k, l]. */
-fig_tensor *fig__vae_doubly(fig_graph *g, fig_tensor *slope, fig_tensor *log_weight);
+
+/* Minus the importance-weighted bound, as the configuration asks for its gradient, which goes through j samples of each
+ * picture's latent: all of them, or n_backward that are picked by their weights. A picked sample counts 1 / j in the
+ * gradient whatever its weight, which leaves its mean what it was (Burda et al. 2016, who pick one); the others are
+ * decoded once and no more. */
+typedef struct fig__vae_descent {
+    fig_tensor *loss;   /* [1]: a mean over pictures */
+    fig_tensor *cut;    /* [n, j, l]: doubly: z in the loss, passing no gradient on; NULL: loss has all of it */
+    fig_tensor *z;      /* the same numbers as a function of the encoder */
+    fig_tensor *weight; /* [n, j, 1]: of each sample among all of its picture's; they pass no gradient on */
+} fig__vae_descent;
+void fig__vae_importance_loss(fig_model *m, fig_graph *g, fig_tensor *x, fig__vae_descent *out);
+/* What to descend for the encoder in the doubly reparameterised estimator (Tucker et al. 2019): the gradient goes
+ * through the latents only, that of each sample by the square of its weight. slope: the gradient of loss with respect
+ * to cut. */
+fig_tensor *fig__vae_doubly(fig_graph *g, fig_tensor *slope, const fig__vae_descent *d);
 
 /* log p(x|z): x [n, 1, p, c] against what was decoded, [n, k, p, c], fp32 [n, k]; p pixels, c channels. */
 fig_tensor *fig__vae_log_likelihood(fig_graph *g, int likelihood, fig_tensor *x, fig_tensor *mean);

@@ -602,7 +602,7 @@ static fig_tensor *sample_stop(fig_op_sampler *s, int variant) {
     return variant ? NULL : fig_mul(g, fig_stop_gradient(g, c), fig_sample_input(s, -1, 1, 2, 3, 4));
 }
 const fig_op fig__op_stop_gradient = {.name = "stop_gradient",
-                                      .flags = FIG_OP_VIEW | FIG_OP_STRIDED,
+                                      .flags = FIG_OP_VIEW | FIG_OP_STRIDED | FIG_OP_STOP,
                                       .infer = infer_alias,
                                       .backward = backward_stop,
                                       .tangent = tangent_stop,

@@ -3,7 +3,6 @@
  * Scores: val_loss in nats, val_accuracy as a share. Pictures without a class are passed over. */
 #include <fig/ops.h>
 #include <math.h>
-#include "models/lenet.h"
 #include "train/pictures.h"
 
 typedef struct network {
@@ -68,11 +67,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
         label[r] = fig_pictures_class(t->data.pictures, FIG_SPLIT_TRAIN, fig__pictures_row(t, i * t->o.batch_size + r));
 }
 
-/* Two operations for each multiplication forward and four backward. */
-static double flops(const fig_trainer *t) {
-    return 6 * fig__lenet_work(t->params, "", setting(t, "image_size")) * fig__pictures_per_step(t);
-}
-
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
 
 static size_t largest(const float *x, size_t n) {
@@ -130,6 +124,6 @@ const fig__task fig__task_classifier = {.name = "classifier",
                                         .feed = feed,
                                         .evaluate = evaluate,
                                         .unit = "pictures",
-                                        .flops = flops,
+                                        .flops = fig__pictures_flops,
                                         .tokens = fig__pictures_per_step,
                                         .data_id = fig__pictures_data_id};

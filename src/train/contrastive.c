@@ -7,7 +7,6 @@
 #include <fig/ops.h>
 #include <math.h>
 #include "models/contrastive.h"
-#include "models/lenet.h"
 #include "train/pictures.h"
 
 #define CANDIDATES 100
@@ -91,13 +90,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     fig__pictures_feed(t, n->phase.plan, n->x, i, 0);
     for (int64_t r = 0; r < t->o.batch_size; r++)
         put_caption(t, n, fig__pictures_caption(t, i * t->o.batch_size + r), (size_t)r);
-}
-
-/* Two operations for each multiplication forward and four backward. */
-static double flops(const fig_trainer *t) {
-    double picture = fig__lenet_work(t->params, "picture.", setting(t, "image_size")),
-           text = fig__lenet_work(t->params, "text.blocks.", 1) * (double)setting(t, "text_length");
-    return 6 * (picture + text) * fig__pictures_per_step(t);
 }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
@@ -203,6 +195,6 @@ const fig__task fig__task_contrastive = {.name = "contrastive",
                                          .feed = feed,
                                          .evaluate = evaluate,
                                          .unit = "pictures",
-                                         .flops = flops,
+                                         .flops = fig__pictures_flops,
                                          .tokens = fig__pictures_per_step,
                                          .data_id = fig__pictures_data_id};

@@ -18,7 +18,6 @@ typedef struct network {
 
 typedef struct flow {
     network train, eval;
-    double flops; /* of a step */
 } flow;
 
 static const fig__flow_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -67,7 +66,6 @@ static fig_status record(fig_trainer *t) {
     t->phases[t->n_phases++] = f->train.phase;
     if (!status) status = record_evaluation(t, &f->eval);
     t->eval = f->eval.phase;
-    if (!status) f->flops = fig__pictures_flops(t, f->eval.phase.g);
     return status;
 }
 
@@ -108,8 +106,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
                       fig__pictures_caption(t, (int64_t)sample), row, left_out);
     }
 }
-
-static double flops(const fig_trainer *t) { return ((const flow *)t->task_state)->flops; }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
 
@@ -160,6 +156,6 @@ const fig__task fig__task_flow = {.name = "flow",
                                   .sample = fig__pictures_preview,
                                   .sample_ending = ".png",
                                   .unit = "pictures",
-                                  .flops = flops,
+                                  .flops = fig__pictures_flops,
                                   .tokens = fig__pictures_per_step,
                                   .data_id = fig__pictures_data_id};

@@ -10,7 +10,6 @@
 #include "base/rng.h"
 #include "media/image/values.h"
 #include "models/gan.h"
-#include "ops/ops.h"
 #include "train/pictures.h"
 
 enum { GENERATOR, DISCRIMINATOR };
@@ -152,12 +151,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
         if (phase == DISCRIMINATOR) label[batch + row] = label[row];
     }
     if (n->gamma) *(float *)fig_plan_data(plan, n->gamma) = (float)gamma_at(t);
-}
-
-static double flops(const fig_trainer *t) {
-    double sum = 0;
-    for (int i = 0; i < t->n_phases; i++) sum += fig__product_operations(t->phases[i].g);
-    return sum * (double)t->o.grad_accum;
 }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
@@ -314,6 +307,6 @@ const fig__task fig__task_gan = {.name = "gan",
                                  .sample = fig__pictures_preview,
                                  .sample_ending = ".png",
                                  .unit = "pictures",
-                                 .flops = flops,
+                                 .flops = fig__pictures_flops,
                                  .tokens = fig__pictures_per_step,
                                  .data_id = fig__pictures_data_id};

@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "media/image/image.h"
 #include "media/image/values.h"
+#include "ops/ops.h"
 
 fig_status fig__pictures_fit(const fig_trainer *t) {
     FIG_CHECK(t->ctx, t->data.pictures, FIG_ERR_ARG, "%s learns from pictures", fig_model_arch(t->model)->name);
@@ -80,6 +81,12 @@ static void feed_row(void *arg, size_t r, int thread) {
 void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int64_t i, double low) {
     feed_job j = {t, fig_plan_data(plan, x), i * t->o.batch_size, low};
     fig__parallel(t->ctx, (size_t)t->o.batch_size, feed_row, &j);
+}
+
+double fig__pictures_flops(const fig_trainer *t) {
+    double sum = 0;
+    for (int i = 0; i < t->n_phases; i++) sum += fig__product_operations(t->phases[i].g);
+    return sum * (double)t->o.grad_accum;
 }
 
 const char *fig__pictures_data_id(const fig_trainer *t) { return fig_pictures_get_info(t->data.pictures)->data_sha256; }
@@ -208,21 +215,4 @@ fig_status fig__pictures_pairs(fig_trainer *t, fig__buf *file) {
     fig_status status = draw_pairs(t, rows * s.across, &s, file);
     fig__image_free(t->ctx, &s.image);
     return status;
-}
-
-/* --- operations -------------------------------------------------------------------------------------------------*/
-
-/* Every weight is used at each place of what comes out, or of what goes in where that is the smaller one; backward
- * costs as much again twice. */
-static double node_flops(const fig_node *n) {
-    bool forward = !strcmp(n->op->name, "linear") || !strcmp(n->op->name, "conv"),
-         transposed = !strcmp(n->op->name, "conv_transpose");
-    if (!forward && !transposed) return 0;
-    const fig_tensor *at = forward ? n->out[0] : n->in[0];
-    return 2 * (double)fig_numel(n->in[1]) * (double)(fig_numel(at) / fig_dim(at, -1));
-}
-double fig__pictures_flops(const fig_trainer *t, const fig_graph *forward) {
-    double sum = 0;
-    for (size_t i = 0; i < forward->nodes.n; i++) sum += node_flops(forward->nodes.data[i]);
-    return 3 * sum * (double)t->o.grad_accum;
 }

@@ -27,9 +27,8 @@ fig_status fig__pictures_ready(fig_trainer *t);
 /* As many pictures, every second row what the model makes of the row above it: held-out ones, for a drawer that
  * encodes. */
 fig_status fig__pictures_pairs(fig_trainer *t, fig__buf *file);
-/* Operations of a step, forward and backward, by the products of a network just recorded for batch_size pictures.
- */
-double fig__pictures_flops(const fig_trainer *t, const fig_graph *forward);
+/* Operations of a step, forward and backward: the products of all that was recorded for it. */
+double fig__pictures_flops(const fig_trainer *t);
 /* Batches of the held-out pictures that an evaluation takes, and the first of batch b and how many it has. */
 typedef struct fig__held_out {
     uint64_t n, n_batches, take, batch;

@@ -18,7 +18,6 @@ typedef struct network {
 typedef struct tokenizer {
     network train, eval;
     fig_tensor *of_picture[2]; /* of eval: mean squared error, mean absolute error, [n, 1] */
-    double flops;              /* of a step */
 } tokenizer;
 
 static const fig__tokenizer_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -65,7 +64,6 @@ static fig_status record(fig_trainer *t) {
     t->phases[t->n_phases++] = k->train.phase;
     if (!status) status = record_evaluation(t, k);
     t->eval = k->eval.phase;
-    k->flops = fig__pictures_flops(t, k->eval.phase.g);
     return status;
 }
 
@@ -74,8 +72,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     const network *n = &((const tokenizer *)t->task_state)->train;
     fig__pictures_feed(t, n->phase.plan, n->x, i, -1);
 }
-
-static double flops(const fig_trainer *t) { return ((const tokenizer *)t->task_state)->flops; }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
 
@@ -159,6 +155,6 @@ const fig__task fig__task_tokenizer = {.name = "tokenizer",
                                        .sample = fig__pictures_pairs,
                                        .sample_ending = ".png",
                                        .unit = "pictures",
-                                       .flops = flops,
+                                       .flops = fig__pictures_flops,
                                        .tokens = fig__pictures_per_step,
                                        .data_id = fig__pictures_data_id};

@@ -18,7 +18,6 @@ typedef struct network {
 typedef struct vae {
     network train, eval;
     fig_tensor *bound; /* of eval: [n, 1] */
-    double flops;      /* of a step */
 } vae;
 
 static const fig__vae_config *config_of(const fig_trainer *t) { return fig_model_config(t->model); }
@@ -45,29 +44,25 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n) {
     return fig_graph_status(g);
 }
 
-static fig_tensor *importance_loss(fig_graph *g, const fig__vae_terms *terms) {
-    return fig_neg(g, fig_mean(g, fig__log_mean_exp(g, terms->log_weight), FIG_ALL_AXES));
-}
-
-/* The encoder's gradient comes from a sum that has no meaning of its own. */
-static fig_status descend_doubly(fig_trainer *t, network *n) {
+/* The encoder's doubly reparameterised gradient is that of a sum which has no meaning of its own. */
+static fig_status descend_importance(fig_trainer *t, network *n) {
     fig__phase *p = &n->phase;
-    fig_tensor *cut, *slope;
-    fig__vae_bound_cut(t->model, p->g, n->x, (size_t)config_of(t)->n_importance, &n->terms, &cut);
-    fig__phase_loss(t, p, importance_loss(p->g, &n->terms));
-    fig_backward_params_and(p->g, p->loss, &cut, 1, &slope);
-    slope = fig__vae_doubly(p->g, slope, n->terms.log_weight);
-    fig_backward_params(p->g, fig_sum(p->g, fig_mul(p->g, slope, n->terms.z), FIG_ALL_AXES));
+    fig__vae_descent d;
+    fig_tensor *slope;
+    fig__vae_importance_loss(t->model, p->g, n->x, &d);
+    if (!d.cut) return fig__phase_descend(t, p, d.loss);
+    fig__phase_loss(t, p, d.loss);
+    fig_backward_params_and(p->g, p->loss, &d.cut, 1, &slope);
+    fig_backward_params(p->g, fig__vae_doubly(p->g, slope, &d));
     return fig__phase_plan(p);
 }
 
 static fig_status record_training(fig_trainer *t, network *n) {
     const fig__vae_config *c = config_of(t);
     FIG_TRY(begin(t, FIG_TRAIN, n));
-    fig_graph *g = n->phase.g;
-    if (c->n_importance > 1 && c->importance_gradient == FIG__DOUBLY) return descend_doubly(t, n);
-    fig__vae_bound(t->model, g, n->x, (size_t)c->n_importance, &n->terms);
-    return fig__phase_descend(t, &n->phase, c->n_importance > 1 ? importance_loss(g, &n->terms) : elbo_loss(c, g, n));
+    if (c->n_importance > 1) return descend_importance(t, n);
+    fig__vae_bound(t->model, n->phase.g, n->x, 1, &n->terms);
+    return fig__phase_descend(t, &n->phase, elbo_loss(c, n->phase.g, n));
 }
 
 static fig_status record_evaluation(fig_trainer *t, vae *v) {
@@ -88,7 +83,6 @@ static fig_status record(fig_trainer *t) {
     t->phases[t->n_phases++] = v->train.phase;
     if (!status) status = record_evaluation(t, v);
     t->eval = v->eval.phase;
-    if (!status) v->flops = fig__pictures_flops(t, v->eval.phase.g);
     return status;
 }
 
@@ -111,9 +105,6 @@ static void feed(fig_trainer *t, int phase, int64_t i) {
     double grown = c->beta_warmup ? fmin(1, (double)(t->p.iter + 1) / (double)c->beta_warmup) : 1;
     *(float *)fig_plan_data(n->phase.plan, n->beta) = (float)(c->beta * grown);
 }
-
-/* The encoder is run once for each picture, the decoder for each sample of its latent: what was recorded. */
-static double flops(const fig_trainer *t) { return ((const vae *)t->task_state)->flops; }
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
 
@@ -184,6 +175,6 @@ const fig__task fig__task_vae = {.name = "vae",
                                  .sample = fig__pictures_preview,
                                  .sample_ending = ".png",
                                  .unit = "pictures",
-                                 .flops = flops,
+                                 .flops = fig__pictures_flops,
                                  .tokens = fig__pictures_per_step,
                                  .data_id = fig__pictures_data_id};

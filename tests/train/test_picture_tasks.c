@@ -137,37 +137,71 @@ static bool gradient_moments(job j, const char *settings, int n_runs, float *fir
     return true;
 }
 
-/* The doubly reparameterised gradient is the usual one for the decoder; for the encoder it has the same mean, and less
- * noise. */
-TEST(two_gradients_of_many_samples_agree) {
-    enum { N_RUNS = 4000, MOST = 20000 };
-    static float first[2][MOST];
-    const char *dir = check_tmpdir();
-    job j = job_for("vae", NULL, picture_data(check_context(), dir), check_path(dir, "out"));
-    moments m[2] = {0};
-    j.o.batch_size = 1;
-    if (!gradient_moments(j, IWAE " importance_gradient=reparameterised", N_RUNS, first[0], &m[0])) return;
-    if (!gradient_moments(j, IWAE " importance_gradient=doubly", N_RUNS, first[1], &m[1])) return;
-    double farthest = 0, largest = 0, worst = 0, noise[2] = {0};
-    for (size_t i = 0; i < m[0].n_encoder; i++) {
+enum { N_RUNS = 4000, MOST = 20000 };
+
+typedef struct comparison {
+    double farthest; /* of the parameters' mean gradients, in standard errors of their difference */
+    double noise[2]; /* sums of variances */
+} comparison;
+
+static comparison compare_moments(const moments m[2], size_t begin, size_t end) {
+    comparison c = {0};
+    for (size_t i = begin; i < end; i++) {
         double mean[2], variance[2];
         for (int k = 0; k < 2; k++) {
             mean[k] = m[k].sum[i] / N_RUNS;
-            noise[k] += variance[k] = m[k].square[i] / N_RUNS - mean[k] * mean[k];
+            c.noise[k] += variance[k] = m[k].square[i] / N_RUNS - mean[k] * mean[k];
         }
         double error = sqrt((variance[0] + variance[1]) / N_RUNS);
-        if (error > 0) farthest = fmax(farthest, fabs(mean[0] - mean[1]) / error);
+        if (error > 0) c.farthest = fmax(c.farthest, fabs(mean[0] - mean[1]) / error);
     }
+    return c;
+}
+
+static bool two_moments(const char *const settings[2], float first[2][MOST], moments m[2]) {
+    job j = job_for("vae", NULL, picture_data(check_context(), check_tmpdir()), check_path(check_tmpdir(), "out"));
+    j.o.batch_size = 1;
+    for (int k = 0; k < 2; k++)
+        if (!gradient_moments(j, settings[k], N_RUNS, first[k], &m[k])) return false;
+    return EXPECT(m[0].n_encoder > 100 && m[0].n_encoder < m[0].n);
+}
+
+/* The doubly reparameterised gradient is the usual one for the decoder; for the encoder it has the same mean, and less
+ * noise. */
+TEST(two_gradients_of_many_samples_agree) {
+    static const char *const settings[2] = {IWAE " importance_gradient=reparameterised",
+                                            IWAE " importance_gradient=doubly"};
+    static float first[2][MOST];
+    moments m[2] = {0};
+    double largest = 0, worst = 0;
+    if (!two_moments(settings, first, m)) return;
     for (size_t i = m[0].n_encoder; i < m[0].n; i++) {
         largest = fmax(largest, fabs((double)first[0][i]));
         worst = fmax(worst, fabs((double)first[0][i] - (double)first[1][i]));
     }
-    EXPECT(m[0].n_encoder > 100 && m[0].n_encoder < m[0].n && largest > 0);
-    EXPECT(worst <= 1e-5 * largest);
-    if (!EXPECT(farthest < 5 && noise[1] < 0.9 * noise[0])) /* the farthest of a thousand */
-        fprintf(stderr, "    means differ by %.2f standard errors, noise %.3g and %.3g\n", farthest, noise[0],
-                noise[1]);
+    EXPECT(largest > 0 && worst <= 1e-5 * largest);
+    comparison c = compare_moments(m, 0, m[0].n_encoder);
+    if (!EXPECT(c.farthest < 5 && c.noise[1] < 0.9 * c.noise[0])) /* the farthest of a thousand */
+        fprintf(stderr, "    means differ by %.2f standard errors, noise %.3g and %.3g\n", c.farthest, c.noise[0],
+                c.noise[1]);
     for (int k = 0; k < 2; k++) free(m[k].sum);
+}
+
+/* Picking samples leaves the gradient's mean what it was, and adds noise to it. */
+TEST(a_gradient_of_picked_samples_has_the_mean_of_all) {
+    static const char *const pairs[][2] = {
+        {IWAE, IWAE " n_backward=2"},
+        {IWAE " importance_gradient=reparameterised", IWAE " importance_gradient=reparameterised n_backward=2"}};
+    static float first[2][MOST];
+    for (size_t p = 0; p < FIG_COUNT(pairs); p++) {
+        moments m[2] = {0};
+        if (!two_moments(pairs[p], first, m)) return;
+        comparison c = compare_moments(m, 0, m[0].n);
+        if (!EXPECT(c.farthest < 5 && c.noise[1] > c.noise[0]))
+            fprintf(stderr, "    %s: means differ by %.2f standard errors, noise %.3g and %.3g\n", pairs[p][1],
+                    c.farthest, c.noise[0], c.noise[1]);
+        for (int k = 0; k < 2; k++) free(m[k].sum);
+    }
 }
 
 /* --- the same bits ----------------------------------------------------------------------------------------------*/

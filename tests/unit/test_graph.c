@@ -202,6 +202,19 @@ TEST(a_fully_stopped_loss_has_no_gradient) {
     trial_free(&t);
 }
 
+/* What only a stop reads needs no gradient, whether it has one or not. */
+TEST(nothing_is_asked_of_what_lies_behind_a_stop) {
+    trial t = trial_new(NULL, check_context());
+    fig_tensor *x = input2(t.g, 2, 3), *grad;
+    fig_tensor *mask = fig_stop_gradient(t.g, fig_gt(t.g, x, fig_scale(t.g, x, 0.5)));
+    fig_tensor *loss = fig_sum(t.g, fig_mul(t.g, fig_exp(t.g, mask), x), FIG_ALL_AXES);
+    EXPECT_OK(t.ctx, fig_backward(t.g, loss, &x, 1, &grad));
+    trial_plan(&t, (fig_tensor *[]){loss, grad}, 2, &x, 1);
+    run(&t, loss);
+    for (size_t i = 0; i < 6; i++) EXPECT_NEAR(values(&t, grad)[i], exp(values(&t, x)[i] > 0), 1e-15);
+    trial_free(&t);
+}
+
 TEST(straight_through_has_the_value_of_one_and_the_gradient_of_the_other) {
     trial t = trial_new(NULL, check_context());
     fig_tensor *x = input2(t.g, 2, 3), *hard = fig_sign(t.g, x), *grad;
