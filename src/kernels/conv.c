@@ -5,12 +5,12 @@
  *     x (transpose)   stride 1: patches of y times w turned by 180 degrees
  *                     else: y times w transposed gives every pixel's window, and windows are added where they overlap
  *
- * Groups of few outputs have a way of their own (narrow.c). Where every channel has a group of its own (depthwise)
+ * Few outputs have a way of their own (direct.c). Where every channel has a group of its own (depthwise)
  * there is nothing to multiply as matrices: each pixel is a weighted sum of the pixels in its window, lane by lane.
  *
  * Patches are read where a tile of the product needs them, so no whole matrix of them exists. Windows exist for as many
  * pictures at a time as fit into WINDOW_BYTES. Each sum has one order, fixed by the sizes. */
-#include "kernels/narrow.h"
+#include "kernels/direct.h"
 
 #define WINDOW_BYTES (4u << 20)
 #define FOLD_ROWS 4 /* rows of x that one tile adds up */
@@ -139,8 +139,9 @@ static void transpose_dense(fig_context *fig, const figk_conv *c) {
     fig__parallel(fig, taps(c) * c->groups, turn_tap, &job);
     t.weight = c->workspace;
     t.workspace = (char *)c->workspace + turned_bytes(c);
-    if (fig__conv_is_narrow(fig, false, &t)) {
-        fig__conv_narrow(fig, &t);
+    const figk_gemm_leaf *direct = fig__conv_direct_leaf(fig, FIGK_CONV, &t);
+    if (direct) {
+        fig__conv_direct(fig, direct, FIGK_CONV, &t);
         return;
     }
     figk_gemm g = forward_product(&t, &p);
@@ -342,29 +343,37 @@ void figk_conv_run(fig_context *fig, figk_conv_what what, const figk_conv *c) {
         run_depthwise(fig, what, c);
         return;
     }
-    if (what == FIGK_CONV_TRANSPOSE) {
-        (is_dense(c) ? transpose_dense : transpose_strided)(fig, c);
+    if (what == FIGK_CONV_TRANSPOSE && is_dense(c)) {
+        transpose_dense(fig, c);
         return;
     }
-    if (fig__conv_is_narrow(fig, what == FIGK_CONV_WEIGHTS, c)) {
-        (what == FIGK_CONV_WEIGHTS ? fig__conv_narrow_weights : fig__conv_narrow)(fig, c);
+    const figk_gemm_leaf *direct = fig__conv_direct_leaf(fig, what, c);
+    if (direct) {
+        fig__conv_direct(fig, direct, what, c);
+        return;
+    }
+    if (what == FIGK_CONV_TRANSPOSE) {
+        transpose_strided(fig, c);
         return;
     }
     figk_gemm g = product_of(what, c, &t, &p);
     figk_gemm_run(fig, &g);
 }
 
-/* What the product is made of: the convolution as it is, or seen from the other side. */
-static bool goes_narrow(const fig_context *fig, figk_conv_what what, const figk_conv *c, figk_conv *t) {
-    *t = what == FIGK_CONV_TRANSPOSE ? turned(c) : *c;
-    return (what != FIGK_CONV_TRANSPOSE || is_dense(c)) && fig__conv_is_narrow(fig, what == FIGK_CONV_WEIGHTS, t);
+/* The convolution that is run for it: at strides of 1 the transpose is one, seen from the other side. */
+static figk_conv_what seen(figk_conv_what what, const figk_conv *c, figk_conv *t) {
+    bool dense = what == FIGK_CONV_TRANSPOSE && is_dense(c);
+    *t = dense ? turned(c) : *c;
+    return dense ? FIGK_CONV : what;
 }
 
 size_t figk_conv_scratch(const fig_context *fig, figk_conv_what what, const figk_conv *c) {
     figk_conv t;
     figk_patches p;
     if (is_depthwise(c)) return 2 * taps(c) * sizeof(void *);
-    if (goes_narrow(fig, what, c, &t)) return fig__conv_narrow_scratch(fig, what == FIGK_CONV_WEIGHTS, &t);
+    figk_conv_what as = seen(what, c, &t);
+    const figk_gemm_leaf *direct = fig__conv_direct_leaf(fig, as, &t);
+    if (direct) return fig__conv_direct_scratch(direct, as, &t);
     figk_gemm g = product_of(what, c, &t, &p);
     return FIG_MAX(figk_gemm_scratch(fig, &g), c->c * fig_dtype_size(real_of(c)));
 }
@@ -374,14 +383,12 @@ size_t figk_conv_workspace(const fig_context *fig, figk_conv_what what, const fi
     figk_conv t;
     figk_patches p;
     if (is_depthwise(c)) return what == FIGK_CONV_WEIGHTS ? c->n * taps(c) * c->c * fig_dtype_size(real_of(c)) : 0;
-    if (goes_narrow(fig, what, c, &t))
-        return fig__conv_narrow_workspace(fig, what == FIGK_CONV_WEIGHTS, &t) +
-               (what == FIGK_CONV_TRANSPOSE ? turned_bytes(c) : 0);
+    figk_conv_what as = seen(what, c, &t);
+    const figk_gemm_leaf *direct = fig__conv_direct_leaf(fig, as, &t);
+    size_t own = as != what ? turned_bytes(c) : 0;
+    if (direct) return own + fig__conv_direct_workspace(direct, as, &t);
     figk_gemm g = product_of(what, c, &t, &p);
-    size_t own = 0;
-    if (what == FIGK_CONV_TRANSPOSE)
-        own = is_dense(c)
-                  ? turned_bytes(c)
-                  : fig__round_up(FIG_MIN(c->n * window_bytes(c), FIG_MAX(WINDOW_BYTES, window_bytes(c))), FIG_ALIGN);
+    if (as == FIGK_CONV_TRANSPOSE)
+        own = fig__round_up(FIG_MIN(c->n * window_bytes(c), FIG_MAX(WINDOW_BYTES, window_bytes(c))), FIG_ALIGN);
     return own + figk_gemm_workspace(fig, &g);
 }

@@ -60,7 +60,7 @@ typedef struct figk_gemm_decode {
 } figk_gemm_decode;
 
 /* acc[rows][16] = or += A B for one vector of columns, where a row of A is n_blocks pieces of k numbers, each at its
- * offset from the row's place: a window over pixels (narrow.c). rows are a multiple of 16, k of k_step. B as packed,
+ * offset from the row's place: a window over pixels (direct.c). rows are a multiple of 16, k of k_step. B as packed,
  * the blocks one behind the other. */
 typedef struct figk_gemm_window {
     size_t rows, n_blocks, k;

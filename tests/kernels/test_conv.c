@@ -1,5 +1,6 @@
 /* Convolutions in all three directions: every level against plain loops in double; what may not change bits. */
 #include "check.h"
+#include "kernels/direct.h"
 #include "numbers.h"
 
 static void *array_new(size_t n, fig_dtype type, bool filled) {
@@ -47,14 +48,22 @@ static void fill(figk_conv *c, figk_conv_what what, fig_dtype act, fig_dtype wei
 }
 static void drop(figk_conv *c) { free(c->x), free(c->y), free(c->weight), free((void *)c->bias); }
 
+/* Kernels to go the direct way with; NULL: as the context's level would go. */
+static const figk_gemm_leaf *direct_leaf;
+
 static void run(fig_context *fig, figk_conv_what what, const figk_conv *c) {
+    const figk_gemm_leaf *leaf = direct_leaf;
     figk_conv with = *c;
-    size_t size = figk_conv_workspace(fig, what, c);
-    EXPECT_OK(fig, fig__scratch_reserve(fig, figk_conv_scratch(fig, what, c)));
+    size_t size = leaf ? fig__conv_direct_workspace(leaf, what, c) : figk_conv_workspace(fig, what, c);
+    size_t scratch = leaf ? fig__conv_direct_scratch(leaf, what, c) : figk_conv_scratch(fig, what, c);
+    EXPECT_OK(fig, fig__scratch_reserve(fig, scratch));
     with.workspace = aligned_alloc(64, fig__round_up(size + 64, 64));
     memset((char *)with.workspace + size, 0x5a, 64);
     uint64_t before = fig_memory(fig).n_allocations;
-    figk_conv_run(fig, what, &with);
+    if (leaf)
+        fig__conv_direct(fig, leaf, what, &with);
+    else
+        figk_conv_run(fig, what, &with);
     EXPECT_EQ_I(fig_memory(fig).n_allocations, before);
     for (size_t i = 0; i < 64; i++) EXPECT(((uint8_t *)with.workspace)[size + i] == 0x5a);
     free(with.workspace);
@@ -97,18 +106,21 @@ static bool check_one(fig_context *fig, figk_conv_what what, figk_conv *c, fig_d
     return right;
 }
 
+static void say(figk_conv_what what, const figk_conv *c) {
+    fprintf(stderr,
+            "what %d: n %zu, %zu x %zu x %zu to %zu x %zu x %zu, window %zu x %zu, groups %zu, stride %zu %zu, "
+            "dilation %zu %zu, pad %td %td, types %d %d\n",
+            (int)what, c->n, c->h, c->w, c->c, c->oh, c->ow, c->o, c->kh, c->kw, c->groups, c->stride[0], c->stride[1],
+            c->dilation[0], c->dilation[1], c->pad[0], c->pad[1], c->xt, c->wt);
+}
+
 static void check_directions(fig_context *fig, fig_dtype act, fig_dtype weight, fig_dtype real, int count) {
     random_state = 5;
     for (int i = 0; i < count; i++)
         for (int what = 0; what < 3; what++) {
             figk_conv c = random_conv();
             fill(&c, (figk_conv_what)what, act, weight, real);
-            if (!EXPECT(check_one(fig, (figk_conv_what)what, &c, real)))
-                fprintf(stderr,
-                        "what %d: n %zu, %zu x %zu x %zu to %zu x %zu x %zu, window %zu x %zu, groups %zu, "
-                        "stride %zu %zu, dilation %zu %zu, pad %td %td, types %d %d\n",
-                        what, c.n, c.h, c.w, c.c, c.oh, c.ow, c.o, c.kh, c.kw, c.groups, c.stride[0], c.stride[1],
-                        c.dilation[0], c.dilation[1], c.pad[0], c.pad[1], act, weight);
+            if (!EXPECT(check_one(fig, (figk_conv_what)what, &c, real))) say((figk_conv_what)what, &c);
             drop(&c);
         }
 }
@@ -175,4 +187,66 @@ TEST(bits) {
         free(first), drop(&c);
     }
     fig_context_free(one), fig_context_free(three);
+}
+
+/* --- the direct way, with kernels in plain C that multiply pairs --------------------------------------------------
+ * The only level with pairs needs a processor that has them; how the way lays them out is checked on any. */
+enum { PAIR_LANES = 32 };
+
+static void pairs_pack_b(const figk_gemm_pack *p) {
+    uint16_t *to = p->dst;
+    for (size_t k = 0; k < p->k_pad; k++)
+        for (size_t lane = 0; lane < PAIR_LANES; lane++) {
+            bool inside = k < p->k && lane < p->lanes;
+            size_t from = p->k_major ? k * p->ld + lane : lane * p->ld + k;
+            to[(k / 2 * PAIR_LANES + lane) * 2 + k % 2] = inside ? ((const uint16_t *)p->src)[from] : 0;
+        }
+}
+
+static void pairs_window(const figk_gemm_window *p) {
+    EXPECT(p->rows % 16 == 0 && p->k % 2 == 0);
+    for (size_t row = 0; row < p->rows; row++)
+        for (size_t lane = 0; lane < 16; lane++) {
+            const uint16_t *b = (const uint16_t *)p->b + 2 * lane;
+            float *sum = (float *)p->acc + row * 16 + lane;
+            if (!p->more) *sum = 0;
+            for (size_t i = 0; i < p->n_blocks * p->k; i += 2, b += 2 * PAIR_LANES) {
+                const uint16_t *a = (const uint16_t *)p->a + row * p->a_stride + p->offset[i / p->k] + i % p->k;
+                for (size_t j = 0; j < 2; j++) *sum += fig__bf16_to_f32(a[j]) * fig__bf16_to_f32(b[j]);
+            }
+        }
+}
+
+/* What the way is chosen for, but for the numbers of outputs that pay. */
+static bool has_direct_way(figk_conv_what what, const figk_conv *c) {
+    size_t in = c->c / c->groups, out = c->o / c->groups;
+    if (c->kh * c->kw == 1) return false;
+    if (what == FIGK_CONV) return in % 2 == 0 || (c->groups == 1 && c->dilation[1] == 1);
+    return what == FIGK_CONV_WEIGHTS || out % 2 == 0;
+}
+
+TEST(direct_with_pairs) {
+    fig_context *fig = context_at("scalar", 2);
+    figk_gemm_leaf leaf = {.real = FIG_F32,
+                           .elem = FIG_BF16,
+                           .k_step = 2,
+                           .nr = PAIR_LANES,
+                           .pack_b = pairs_pack_b,
+                           .store = figk_at(FIGK_SCALAR)->gemm_leaf(false)->store,
+                           .window = pairs_window};
+    random_state = 11;
+    direct_leaf = &leaf;
+    int n[3] = {0};
+    for (int i = 0; i < 450; i++) {
+        figk_conv_what what = (figk_conv_what)(i % 3);
+        figk_conv c = random_conv();
+        if (!has_direct_way(what, &c)) continue;
+        fill(&c, what, FIG_BF16, FIG_BF16, FIG_F32);
+        if (!EXPECT(check_one(fig, what, &c, FIG_F32))) say(what, &c);
+        drop(&c);
+        n[what]++;
+    }
+    if (!EXPECT(n[0] > 50 && n[1] > 50 && n[2] > 100)) fprintf(stderr, "    %d, %d, %d\n", n[0], n[1], n[2]);
+    direct_leaf = NULL;
+    fig_context_free(fig);
 }

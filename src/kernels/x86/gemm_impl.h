@@ -209,10 +209,7 @@ static const figk_gemm_leaf leaf = {.real = FIG_F32,
                                     .panel = panel,
                                     .store = ISA(gemm_store),
                                     .decode = decode,
-
-#if VL == 16
                                     .window = window,
-#endif
                                     .peak = peak};
 
 const figk_gemm_leaf *ISA(gemm_leaf)(bool bf16) {

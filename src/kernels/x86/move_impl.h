@@ -50,7 +50,7 @@ void ISA(store)(size_t n, void *y, fig_dtype yt, size_t stride, const void *x) {
         PICK(yt, store_contiguous, n, y, x);
 }
 
-/* --- transposition: a square of 8 x 8 in registers, edges element by element ------------------------------------*/
+/* --- transposition: squares of 8 x 8 in registers ------------------------------------*/
 
 V_FN void transpose_8x8_32(uint32_t *y, size_t ldy, const uint32_t *x, size_t ldx) {
     __m256 r[8], s[8];
@@ -88,11 +88,22 @@ V_FN void transpose_8x8_16(uint16_t *y, size_t ldy, const uint16_t *x, size_t ld
     }
 }
 
-/* Columns in strips, so that the rows of y being written stay in L1 while x is read down. */
+/* `size` is a constant at every call, so an element is one load and one store. */
+V_FN void transpose_few(size_t rows, size_t cols, char *y, size_t ldy, const char *x, size_t ldx, size_t size) {
+    for (size_t c = 0; c < cols; c++)
+        for (size_t r = 0; r < rows; r++) memcpy(y + (c * ldy + r) * size, x + (r * ldx + c) * size, size);
+}
+
+/* Columns in strips, so that the rows of y being written stay in L1 while x is read down. The last squares overlap the
+ * ones before them. */
 V_FN void transpose_blocks(size_t rows, size_t cols, char *y, size_t ldy, const char *x, size_t ldx, size_t size) {
-    size_t whole_rows = rows / 8 * 8, whole_cols = cols / 8 * 8;
-    for (size_t c = 0; c < whole_cols; c += 8) {
-        for (size_t r = 0; r < whole_rows; r += 8) {
+    if (rows < 8 || cols < 8) {
+        transpose_few(rows, cols, y, ldy, x, ldx, size);
+        return;
+    }
+    for (size_t i = 0; i < cols; i += 8)
+        for (size_t j = 0; j < rows; j += 8) {
+            size_t c = FIG_MIN(i, cols - 8), r = FIG_MIN(j, rows - 8);
             void *to = y + (c * ldy + r) * size;
             const void *from = x + (r * ldx + c) * size;
             if (size == 4)
@@ -100,11 +111,6 @@ V_FN void transpose_blocks(size_t rows, size_t cols, char *y, size_t ldy, const 
             else
                 transpose_8x8_16(to, ldy, from, ldx);
         }
-    }
-    char *y_right = y + whole_cols * ldy * size, *y_below = y + whole_rows * size;
-    const char *x_right = x + whole_cols * size, *x_below = x + whole_rows * ldx * size;
-    figk_transpose__ref_f32(rows, cols - whole_cols, y_right, ldy, x_right, ldx, size);
-    figk_transpose__ref_f32(rows - whole_rows, whole_cols, y_below, ldy, x_below, ldx, size);
 }
 
 void ISA(transpose)(size_t rows, size_t cols, void *y, size_t ldy, const void *x, size_t ldx, size_t elem_size) {
