@@ -162,6 +162,9 @@ void fig_state_update(fig_graph *g, fig_tensor *state, fig_tensor *value, double
  * gain and bias [c], fp32, may be NULL. */
 fig_tensor *fig_layer_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, double eps);
 fig_tensor *fig_rms_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, double eps);
+/* Over all axes but the first, of each of `groups` runs of channels of x [n, .., c]. */
+fig_tensor *fig_group_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, size_t groups,
+                              double eps);
 fig_tensor *fig_softmax(fig_graph *g, fig_tensor *x); /* over the last axis */
 
 /* --- attention --------------------------------------------------------------------------------------------------*/

@@ -13,7 +13,7 @@ fig_tensor *fig__conv_block(fig_graph *g, const char *name, fig_tensor *x, size_
     fig_conv_layer layer = {.kernel = {kernel, kernel},
                             .options.padding = {pad, pad, pad, pad},
                             .std = sqrt(2.0 / (double)(kernel * kernel * fig_dim(x, -1)))};
-    return fig_max_pool2d(g, fig_relu(g, fig_conv2d(g, name, x, out, &layer)), 2);
+    return fig_relu(g, fig_max_pool2d(g, fig_conv2d(g, name, x, out, &layer), 2));
 }
 
 fig_tensor *fig__relu_linear(fig_graph *g, const char *name, fig_tensor *x, size_t out) {

@@ -3,7 +3,7 @@
 #define FIG_LENET_H
 #include <fig/nn.h>
 
-/* A convolution of kernel x kernel (odd) that keeps the size, ReLU, the largest of each 2 x 2 square. An odd side gets
+/* A convolution of kernel x kernel (odd) that keeps the size, the largest of each 2 x 2 square, ReLU. An odd side gets
  * a line of zeros first. [n, h, w, c] -> [n, (h + 1) / 2, (w + 1) / 2, out]. */
 fig_tensor *fig__conv_block(fig_graph *g, const char *name, fig_tensor *x, size_t out, size_t kernel);
 

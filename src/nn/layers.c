@@ -71,24 +71,13 @@ static fig_tensor *normalised(fig_graph *g, fig_tensor *centred, fig_tensor *var
     return fig_add(g, fig_mul(g, y, gain), bias);
 }
 
-static fig_tensor *mean_of(fig_graph *g, fig_tensor *x) { return fig_mean(g, fig_mean(g, x, 1), 3); }
-
 fig_tensor *fig_group_norm(fig_graph *g, const char *name, fig_tensor *x, size_t groups, double eps) {
     if (!x) return NULL;
     size_t c = fig_dim(x, -1);
-    int64_t of_group = groups && c % groups == 0 ? (int64_t)(c / groups) : 0;
-    if (!of_group) {
-        fig_graph_fail(g, FIG_ERR_SHAPE, "%s: %zu channels do not divide into %zu groups", name, c, groups);
-        return NULL;
-    }
     fig_enter(g, "%s", name);
     fig_tensor *gain = fig_param(g, "weight", (fig_init){FIG_INIT_ONES, 0}, 1, &c),
                *bias = fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &c);
-    int64_t split[4] = {0, -1, (int64_t)groups, of_group}, row[2] = {(int64_t)groups, of_group};
-    fig_tensor *v = fig_reshape(g, x, 4, split), *centred = fig_sub(g, v, mean_of(g, v));
-    fig_tensor *y = normalised(g, centred, mean_of(g, fig_square(g, centred)), eps, fig_reshape(g, gain, 2, row),
-                               fig_reshape(g, bias, 2, row));
-    y = fig__reshape_like(g, y, x);
+    fig_tensor *y = fig_group_norm_op(g, x, gain, bias, groups, eps);
     fig_leave(g);
     return y;
 }

@@ -125,6 +125,47 @@ static void each_reduction(void (*run)(reduction d, fig_dtype type, size_t shift
 static void check_sum(void) { each_reduction(sum_run); }
 static void check_maximum(void) { each_reduction(maximum_run); }
 
+/* Whole numbers, so that there are ties. x and dx: two windows beside each other, and a line's end that is none. */
+typedef struct pool {
+    size_t n, k, c, ld;
+    array x, dy, y, dx;
+} pool;
+static pool pool_random(size_t k, size_t c, size_t shift, const fig_dtype type[3]) {
+    pool p = {.n = 2, .k = k, .c = c, .ld = (2 * k + 1) * c};
+    p.x = array_random(type[0], p.ld * k, shift, TAME), p.dy = array_random(type[1], p.n * c, shift + 1, TAME);
+    for (size_t i = 0; i < p.x.n; i++) array_set(&p.x, i, rint(random_normal()));
+    p.y = array_new(type[0], p.n * c, shift), p.dx = array_random(type[2], p.x.n, shift + 2, TAME);
+    return p;
+}
+static void pool_free(pool *p) { array_free(&p->x), array_free(&p->dy), array_free(&p->y), array_free(&p->dx); }
+
+static void each_pool(void (*run)(pool *p)) {
+    for (size_t s = 1; s < FIG_COUNT(sizes); s++)
+        for (size_t k = 1; k < 4; k++)
+            for (int v = 0; v < 8; v++) {
+                fig_dtype type[3] = {float_types[v & 1], float_types[v >> 1 & 1], float_types[v >> 2]};
+                pool p = pool_random(k, sizes[s], shifts[s % 3], type);
+                run(&p);
+                pool_free(&p);
+            }
+}
+static void max_pool_run(pool *p) {
+    array want = array_new(p->x.type, p->y.n, 0);
+    now_.t->max_pool(p->n, p->k, p->c, p->y.p, p->x.p, p->x.type, p->ld);
+    figk_oracle()->max_pool(p->n, p->k, p->c, want.p, p->x.p, p->x.type, p->ld);
+    for (size_t i = 0; i < want.n; i++) expect_near(FIG_F32, array_get(&p->y, i), array_get(&want, i), 0, i);
+    array_free(&want);
+}
+static void max_pool_bwd_run(pool *p) {
+    array want = array_copy(&p->dx, FIG_F64, 0);
+    now_.t->max_pool_bwd(p->n, p->k, p->c, p->dx.p, p->dx.type, p->x.p, p->x.type, p->ld, p->dy.p, p->dy.type);
+    figk_oracle()->max_pool_bwd(p->n, p->k, p->c, want.p, FIG_F64, p->x.p, p->x.type, p->ld, p->dy.p, p->dy.type);
+    for (size_t i = 0; i < want.n; i++) expect_near(p->dx.type, array_get(&p->dx, i), array_get(&want, i), 0, i);
+    array_free(&want);
+}
+static void check_max_pool(void) { each_pool(max_pool_run); }
+static void check_max_pool_bwd(void) { each_pool(max_pool_bwd_run); }
+
 static void check_accumulate(void) {
     for (size_t s = 0; s < FIG_COUNT(sizes); s++)
         for (int t = 0; t < 2; t++) {

@@ -171,6 +171,101 @@ static void each_norm(void (*run)(const norm_case *c)) {
 static void check_norm_fwd(void) { each_norm(norm_fwd_run); }
 static void check_norm_bwd(void) { each_norm(norm_bwd_run); }
 
+/* --- channels ----------------------------------------------------------------------------------------------*/
+
+#define CHANNEL_ROWS 7
+
+typedef struct channels {
+    size_t n;
+    array x, dy, y, vector[4]; /* centre, a, b, d */
+} channels;
+
+static channels channels_random(size_t cols, size_t shift, fig_dtype xt, fig_dtype dt, fig_dtype yt) {
+    channels c = {.n = CHANNEL_ROWS * cols};
+    c.x = array_random(xt, c.n, shift, TAME), c.dy = array_random(dt, c.n, shift + 1, TAME);
+    c.y = array_new(yt, c.n, shift);
+    for (size_t i = 0; i < 4; i++) c.vector[i] = array_random(FIG_F32, cols, shift + i, TAME);
+    return c;
+}
+static channels channels_wide(const channels *c) {
+    channels w = {.n = c->n, .x = array_copy(&c->x, c->x.type, 0), .dy = array_copy(&c->dy, c->dy.type, 0)};
+    w.y = array_new(FIG_F64, c->n, 0);
+    for (size_t i = 0; i < 4; i++) w.vector[i] = array_copy(&c->vector[i], FIG_F64, 0);
+    return w;
+}
+static void channels_free(channels *c) {
+    array_free(&c->x), array_free(&c->dy), array_free(&c->y);
+    for (size_t i = 0; i < 4; i++) array_free(&c->vector[i]);
+}
+static double from_centre(const channels *c, size_t i, size_t cols) {
+    return array_get(&c->x, i) - array_get(&c->vector[0], i % cols);
+}
+
+/* A difference, its square and the sums round once for each row. */
+static void channel_squares_run(size_t cols, size_t shift, unsigned v) {
+    channels a = channels_random(cols, shift, float_types[v & 1], FIG_F32, FIG_F32), w = channels_wide(&a);
+    array got = array_new(FIG_F32, cols, shift), want = array_new(FIG_F64, cols, 0);
+    now_.t->channel_squares(CHANNEL_ROWS, cols, got.p, a.x.p, a.x.type, a.vector[0].p);
+    figk_oracle()->channel_squares(CHANNEL_ROWS, cols, want.p, w.x.p, w.x.type, w.vector[0].p);
+    for (size_t j = 0; j < cols; j++) {
+        double sum = array_get(&want, j);
+        expect_near(FIG_F32, array_get(&got, j), sum, (CHANNEL_ROWS + 4) * U * sum, j);
+    }
+    channels_free(&a), channels_free(&w), array_free(&got), array_free(&want);
+}
+
+static void channel_products_run(size_t cols, size_t shift, unsigned v) {
+    channels a = channels_random(cols, shift, float_types[v & 1], float_types[v >> 1 & 1], FIG_F32);
+    channels w = channels_wide(&a);
+    array got[2], want[2];
+    for (int i = 0; i < 2; i++) got[i] = array_new(FIG_F32, cols, shift), want[i] = array_new(FIG_F64, cols, 0);
+    now_.t->channel_products(CHANNEL_ROWS, cols, got[0].p, got[1].p, a.x.p, a.x.type, a.vector[0].p, a.dy.p, a.dy.type);
+    figk_oracle()->channel_products(CHANNEL_ROWS, cols, want[0].p, want[1].p, w.x.p, w.x.type, w.vector[0].p, w.dy.p,
+                                    w.dy.type);
+    for (size_t j = 0; j < cols; j++) {
+        double size[2] = {0};
+        for (size_t i = j; i < a.n; i += cols) {
+            double dy = fabs(array_get(&a.dy, i));
+            size[0] += dy, size[1] += dy * fabs(from_centre(&a, i, cols));
+        }
+        for (int i = 0; i < 2; i++)
+            expect_near(FIG_F32, array_get(&got[i], j), array_get(&want[i], j), (CHANNEL_ROWS + 3) * U * size[i], j);
+    }
+    channels_free(&a), channels_free(&w);
+    for (int i = 0; i < 2; i++) array_free(&got[i]), array_free(&want[i]);
+}
+
+static void channel_affine_run(size_t cols, size_t shift, unsigned v) {
+    fig_dtype xt = float_types[v & 1], dt = float_types[v >> 1 & 1], yt = float_types[v >> 2 & 1];
+    channels a = channels_random(cols, shift, xt, dt, yt), w = channels_wide(&a);
+    bool other = v >> 3 & 1;
+    const void *dy = other ? a.dy.p : NULL, *wide_dy = other ? w.dy.p : NULL;
+    now_.t->channel_affine(CHANNEL_ROWS, cols, a.y.p, yt, a.x.p, xt, a.vector[0].p, a.vector[1].p, a.vector[2].p, dy,
+                           dt, a.vector[3].p);
+    figk_oracle()->channel_affine(CHANNEL_ROWS, cols, w.y.p, FIG_F64, w.x.p, xt, w.vector[0].p, w.vector[1].p,
+                                  w.vector[2].p, wide_dy, dt, w.vector[3].p);
+    for (size_t i = 0; i < a.n; i++) {
+        double size = fabs(from_centre(&a, i, cols) * array_get(&a.vector[1], i % cols));
+        size += fabs(array_get(&a.vector[2], i % cols));
+        if (other) size += fabs(array_get(&a.dy, i) * array_get(&a.vector[3], i % cols));
+        expect_near(yt, array_get(&a.y, i), array_get(&w.y, i), 4 * U * size, i);
+    }
+    if (xt == yt) {
+        now_.t->channel_affine(CHANNEL_ROWS, cols, a.x.p, yt, a.x.p, xt, a.vector[0].p, a.vector[1].p, a.vector[2].p,
+                               dy, dt, a.vector[3].p);
+        expect(same_bits(&a.x, &a.y), "not the same in place");
+    }
+    channels_free(&a), channels_free(&w);
+}
+
+static void each_channels(unsigned variants, void (*run)(size_t cols, size_t shift, unsigned v)) {
+    for (size_t s = 0; s < FIG_COUNT(sizes); s++)
+        for (unsigned v = 0; v < variants; v++) run(sizes[s], shifts[s % 3], v);
+}
+static void check_channel_squares(void) { each_channels(2, channel_squares_run); }
+static void check_channel_products(void) { each_channels(4, channel_products_run); }
+static void check_channel_affine(void) { each_channels(16, channel_affine_run); }
+
 /* --- softmax -------------------------------------------------------------------------------------------------
  * exp(x - m): the subtraction rounds by U |x - m|, which exp turns into a relative error; 3 U more for exp itself. */
 

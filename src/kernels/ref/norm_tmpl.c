@@ -58,7 +58,46 @@ void REF(norm_bwd)(const figk_norm_args *a) {
     }
 }
 
+void REF(channel_squares)(size_t rows, size_t cols, void *squares, const void *x, fig_dtype xt, const void *centre) {
+    for (size_t j = 0; j < cols; j++) {
+        real sum = 0;
+        for (size_t r = 0; r < rows; r++) {
+            real d = ref_get(x, xt, r * cols + j) - ((const real *)centre)[j];
+            sum += d * d;
+        }
+        ((real *)squares)[j] = sum;
+    }
+}
+
+void REF(channel_products)(size_t rows, size_t cols, void *sums, void *products, const void *x, fig_dtype xt,
+                           const void *centre, const void *dy, fig_dtype dyt) {
+    for (size_t j = 0; j < cols; j++) {
+        real sum = 0, product = 0;
+        for (size_t r = 0; r < rows; r++) {
+            real d = ref_get(dy, dyt, r * cols + j);
+            sum += d;
+            product += d * (ref_get(x, xt, r * cols + j) - ((const real *)centre)[j]);
+        }
+        ((real *)sums)[j] = sum;
+        ((real *)products)[j] = product;
+    }
+}
+
+void REF(channel_affine)(size_t rows, size_t cols, void *y, fig_dtype yt, const void *x, fig_dtype xt,
+                         const void *centre, const void *a, const void *b, const void *dy, fig_dtype dyt,
+                         const void *d) {
+    for (size_t i = 0; i < rows * cols; i++) {
+        size_t j = i % cols;
+        real v = (ref_get(x, xt, i) - ((const real *)centre)[j]) * ((const real *)a)[j] + ((const real *)b)[j];
+        if (dy) v += ref_get(dy, dyt, i) * ((const real *)d)[j];
+        ref_set(y, yt, i, v);
+    }
+}
+
 void REF(fill_norm)(figk_table *t) {
+    t->channel_squares = REF(channel_squares);
+    t->channel_products = REF(channel_products);
+    t->channel_affine = REF(channel_affine);
     t->norm_fwd = REF(norm_fwd);
     t->norm_bwd = REF(norm_bwd);
 }

@@ -10,6 +10,29 @@ void REF(sum)(size_t n, size_t inner, void *vy, const void *x, fig_dtype xt, siz
     }
 }
 
+void REF(max_pool)(size_t n, size_t k, size_t c, void *y, const void *x, fig_dtype type, size_t ld) {
+    for (size_t i = 0; i < n * c; i++) {
+        size_t first = i / c * k * c + i % c;
+        real most = ref_get(x, type, first);
+        for (size_t tap = 1; tap < k * k; tap++)
+            most = M_REAL(fmax)(most, ref_get(x, type, first + tap / k * ld + tap % k * c));
+        ref_set(y, type, i, most);
+    }
+}
+
+void REF(max_pool_bwd)(size_t n, size_t k, size_t c, void *dx, fig_dtype dxt, const void *x, fig_dtype xt, size_t ld,
+                       const void *dy, fig_dtype dyt) {
+    for (size_t i = 0; i < n * c; i++) {
+        size_t first = i / c * k * c + i % c, best = 0;
+        for (size_t tap = 1; tap < k * k; tap++) {
+            size_t at = first + tap / k * ld + tap % k * c;
+            if (ref_get(x, xt, at) > ref_get(x, xt, first + best / k * ld + best % k * c)) best = tap;
+        }
+        for (size_t tap = 0; tap < k * k; tap++)
+            ref_set(dx, dxt, first + tap / k * ld + tap % k * c, tap == best ? ref_get(dy, dyt, i) : 0);
+    }
+}
+
 void REF(maximum)(size_t n, size_t inner, void *y, const void *x, fig_dtype xt, size_t stride) {
     for (size_t j = 0; j < inner; j++) {
         real largest = -INFINITY;
@@ -61,6 +84,8 @@ double REF(dot)(size_t n, const void *x, fig_dtype xt, const void *y, fig_dtype 
 void REF(fill_reduce)(figk_table *t) {
     t->sum = REF(sum);
     t->maximum = REF(maximum);
+    t->max_pool = REF(max_pool);
+    t->max_pool_bwd = REF(max_pool_bwd);
     t->accumulate = REF(accumulate);
     t->blend = REF(blend);
     t->weigh = REF(weigh);

@@ -1,5 +1,6 @@
-/* kernels/x86/norm_impl.h: LayerNorm and RMSNorm (formulas in ref/norm_tmpl.c). A row is visited two or three times,
- * but only the first visit leaves L1. The mean is taken off before squares are summed: E[x^2] - mean^2 would cancel. */
+/* kernels/x86/norm_impl.h: LayerNorm, RMSNorm and what norms of channels are made of (formulas in ref/norm_tmpl.c). A
+ * row is visited two or three times, but only the first visit leaves L1. The mean is taken off before squares are
+ * summed: E[x^2] - mean^2 would cancel. */
 #include "vec_kernel.h"
 #include <math.h>
 
@@ -92,7 +93,76 @@ void ISA(norm_bwd)(const figk_norm_args *a) {
         PICK2(a->dyt, a->dxt, norm_bwd_rows, a, FIG_F32);
 }
 
+/* --- channels: a vector of them at a time, down the rows --------------------------------------------------------
+ * Rows take turns at the chains of a sum. */
+#define CHAIN_ROWS(rows, r, c, ...)                                                      \
+    do {                                                                                 \
+        size_t r = 0;                                                                    \
+        while (r + CHAINS <= (rows)) {                                                   \
+            _Pragma("GCC unroll 4") for (size_t c = 0; c < CHAINS; c++, r++) __VA_ARGS__ \
+        }                                                                                \
+        for (const size_t c = 0; r < (rows); r++) __VA_ARGS__                            \
+    } while (0)
+V_FN vf sum_of_chains(const vf s[CHAINS]) { return v_add(v_add(s[0], s[1]), v_add(s[2], s[3])); }
+
+V_FN void squares_of(size_t rows, size_t cols, float *squares, const void *x, const float *centre, fig_dtype xt) {
+    LANES(cols, i, k, {
+        vf m = get(centre, FIG_F32, i, k), s[CHAINS] = {v_zero(), v_zero(), v_zero(), v_zero()};
+        CHAIN_ROWS(rows, r, c, {
+            vf d = v_sub(get(x, xt, r * cols + i, k), m);
+            s[c] = v_fma(d, d, s[c]);
+        });
+        put(squares, FIG_F32, i, k, sum_of_chains(s));
+    });
+}
+void ISA(channel_squares)(size_t rows, size_t cols, void *squares, const void *x, fig_dtype xt, const void *centre) {
+    PICK(xt, squares_of, rows, cols, squares, x, centre);
+}
+
+V_FN void products_of(size_t rows, size_t cols, float *sums, float *products, const void *x, const float *centre,
+                      const void *dy, fig_dtype xt, fig_dtype dyt) {
+    LANES(cols, i, k, {
+        vf m = get(centre, FIG_F32, i, k), s[CHAINS] = {v_zero(), v_zero(), v_zero(), v_zero()};
+        vf p[CHAINS] = {v_zero(), v_zero(), v_zero(), v_zero()};
+        CHAIN_ROWS(rows, r, c, {
+            vf d = get(dy, dyt, r * cols + i, k);
+            s[c] = v_add(s[c], d);
+            p[c] = v_fma(d, v_sub(get(x, xt, r * cols + i, k), m), p[c]);
+        });
+        put(sums, FIG_F32, i, k, sum_of_chains(s));
+        put(products, FIG_F32, i, k, sum_of_chains(p));
+    });
+}
+void ISA(channel_products)(size_t rows, size_t cols, void *sums, void *products, const void *x, fig_dtype xt,
+                           const void *centre, const void *dy, fig_dtype dyt) {
+    PICK2(xt, dyt, products_of, rows, cols, sums, products, x, centre, dy);
+}
+
+V_FN void affine_of(size_t rows, size_t cols, void *y, const void *x, const float *centre, const float *a,
+                    const float *b, const void *dy, const float *d, fig_dtype yt, fig_dtype xt, fig_dtype dyt) {
+    LANES(cols, i, k, {
+        vf m = get(centre, FIG_F32, i, k), slope = get(a, FIG_F32, i, k), start = get(b, FIG_F32, i, k);
+        vf other = dy ? get(d, FIG_F32, i, k) : v_zero();
+        for (size_t r = 0; r < rows; r++) {
+            vf v = v_fma(v_sub(get(x, xt, r * cols + i, k), m), slope, start);
+            if (dy) v = v_fma(get(dy, dyt, r * cols + i, k), other, v);
+            put(y, yt, r * cols + i, k, v);
+        }
+    });
+}
+void ISA(channel_affine)(size_t rows, size_t cols, void *y, fig_dtype yt, const void *x, fig_dtype xt,
+                         const void *centre, const void *a, const void *b, const void *dy, fig_dtype dyt,
+                         const void *d) {
+    if (yt == FIG_BF16)
+        PICK2(xt, dy ? dyt : FIG_F32, affine_of, rows, cols, y, x, centre, a, b, dy, d, FIG_BF16);
+    else
+        PICK2(xt, dy ? dyt : FIG_F32, affine_of, rows, cols, y, x, centre, a, b, dy, d, FIG_F32);
+}
+
 void ISA_FILL(norm)(figk_table *t) {
+    t->channel_squares = ISA(channel_squares);
+    t->channel_products = ISA(channel_products);
+    t->channel_affine = ISA(channel_affine);
     t->norm_fwd = ISA(norm_fwd);
     t->norm_bwd = ISA(norm_bwd);
 }

@@ -73,6 +73,55 @@ void ISA(maximum)(size_t n, size_t inner, void *y, const void *x, fig_dtype xt, 
         PICK(xt, maximum_columns, n, inner, y, x, stride);
 }
 
+/* --- maxima of squares ------------------------------------------------------------------------------------------*/
+
+V_FN vf most_of(size_t k, size_t c, const void *x, fig_dtype type, size_t ld, size_t at, size_t lanes) {
+    vf most = get(x, type, at, lanes);
+    for (size_t tap = 1; tap < k * k; tap++) most = v_max(get(x, type, at + tap / k * ld + tap % k * c, lanes), most);
+    return most;
+}
+
+V_FN void max_pool_rows(size_t n, size_t k, size_t c, void *y, const void *x, size_t ld, fig_dtype type) {
+    for (size_t i = 0; i < n; i++)
+        LANES(c, j, lanes, { put(y, type, i * c + j, lanes, most_of(k, c, x, type, ld, i * k * c + j, lanes)); });
+}
+void ISA(max_pool)(size_t n, size_t k, size_t c, void *y, const void *x, fig_dtype type, size_t ld) {
+    if (k == 2)
+        PICK(type, max_pool_rows, n, 2, c, y, x, ld);
+    else
+        PICK(type, max_pool_rows, n, k, c, y, x, ld);
+}
+
+/* What is left of dy is given to the first that is as large as the largest. */
+V_FN void max_pool_bwd_rows(size_t n, size_t k, size_t c, void *dx, const void *x, size_t ld, const void *dy,
+                            fig_dtype dxt, fig_dtype xt, fig_dtype dyt) {
+    for (size_t i = 0; i < n; i++)
+        LANES(c, j, lanes, {
+            size_t first = i * k * c + j;
+            vf most = most_of(k, c, x, xt, ld, first, lanes), left = get(dy, dyt, i * c + j, lanes);
+            for (size_t tap = 0; tap < k * k; tap++) {
+                size_t at = first + tap / k * ld + tap % k * c;
+                vm is_most = v_eq(get(x, xt, at, lanes), most);
+                put(dx, dxt, at, lanes, v_zero_unless(is_most, left));
+                left = v_sel(is_most, v_zero(), left);
+            }
+        });
+}
+V_FN void max_pool_bwd_of(size_t n, size_t k, size_t c, void *dx, fig_dtype dxt, const void *x, fig_dtype xt, size_t ld,
+                          const void *dy, fig_dtype dyt) {
+    if (dxt == FIG_BF16)
+        PICK2(xt, dyt, max_pool_bwd_rows, n, k, c, dx, x, ld, dy, FIG_BF16);
+    else
+        PICK2(xt, dyt, max_pool_bwd_rows, n, k, c, dx, x, ld, dy, FIG_F32);
+}
+void ISA(max_pool_bwd)(size_t n, size_t k, size_t c, void *dx, fig_dtype dxt, const void *x, fig_dtype xt, size_t ld,
+                       const void *dy, fig_dtype dyt) {
+    if (k == 2)
+        max_pool_bwd_of(n, 2, c, dx, dxt, x, xt, ld, dy, dyt);
+    else
+        max_pool_bwd_of(n, k, c, dx, dxt, x, xt, ld, dy, dyt);
+}
+
 V_FN void add_to(size_t n, float *y, const void *x, fig_dtype xt) {
     LANES(n, i, k, { put(y, FIG_F32, i, k, v_add(get(y, FIG_F32, i, k), get(x, xt, i, k))); });
 }
@@ -192,6 +241,8 @@ double ISA(sumsq)(size_t n, const void *x, fig_dtype xt) { return ISA(dot)(n, x,
 void ISA_FILL(reduce)(figk_table *t) {
     t->sum = ISA(sum);
     t->maximum = ISA(maximum);
+    t->max_pool = ISA(max_pool);
+    t->max_pool_bwd = ISA(max_pool_bwd);
     t->accumulate = ISA(accumulate);
     t->blend = ISA(blend);
     t->weigh = ISA(weigh);
