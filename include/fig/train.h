@@ -96,8 +96,9 @@ typedef struct fig_train_data {
  * memory; records and plans the graphs. */
 fig_status fig_trainer_new(fig_model *model, const fig_train_data *data, const fig_train_options *options,
                            fig_trainer **out);
-/* May be asked before memory is taken. measure_seconds above 0: takes memory and runs steps without updates, at least
- * three and for about so long; a processor that is fast for a moment is not fast for an hour. */
+/* May be asked before memory is taken. measure_seconds above 0: takes memory and runs steps at a learning rate of 0, at
+ * least three and for about so long; a processor that is fast for a moment is not fast for an hour. The optimizer's
+ * averages are not those of a beginning then: train with another one. */
 fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_plan *plan);
 /* Runs to the end, or until fig_cancel (saves a checkpoint and returns FIG_ERR_CANCELLED). The out_dir holds the best
  * model at the end. */

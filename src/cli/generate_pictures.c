@@ -491,12 +491,11 @@ fig_status fig__write_sheet(fig__draw_job *job, const fig__pictures *p, size_t c
     return status;
 }
 
-/* "a-red-apple-1337": of the prompt or label, else of the model. */
-static const char *plain_name(fig__draw_job *job) {
+/* "a-red-apple-1337": of the sample's prompt or label, else of the model. */
+static const char *plain_name(fig__draw_job *job, size_t sample) {
     char name[64];
-    const char *from = job->s.prompts.n  ? job->s.prompts.data[0]
-                       : job->s.labels.n ? job->s.labels.data[0]
-                                         : fig__path_base(job->args->words.data[0]);
+    const fig_strings *asked = job->s.prompts.n ? &job->s.prompts : &job->s.labels;
+    const char *from = asked->n ? asked->data[sample % asked->n] : fig__path_base(job->args->words.data[0]);
     size_t n = 0;
     for (; *from && n + 1 < sizeof name; from++) {
         char c = fig__lower(*from);
@@ -511,23 +510,30 @@ static const char *plain_name(fig__draw_job *job) {
                              (long long)job->s.seed);
 }
 
-const char *fig__picture_path(fig__draw_job *job, const char *ending) {
-    fig__arena *arena = job->args->arena;
-    const char *o = job->s.output, *name = plain_name(job);
-    if (o && *o && (fig__path_is_dir(o) || o[strlen(o) - 1] == '/'))
-        return fig__mkdirs(job->args->ctx, o) ? NULL : fig__arena_printf(arena, "%s/%s%s", o, name, ending);
-    if (o) return o;
-    const char *path = fig__arena_printf(arena, "%s%s", name, ending);
-    for (int i = 2; path && fig__path_exists(path); i++) path = fig__arena_printf(arena, "%s-%d%s", name, i, ending);
-    return path;
-}
-
 /* x.png becomes x-3.png. */
 static const char *numbered(fig__draw_job *job, const char *path, size_t i) {
     const char *dot = strrchr(fig__path_base(path), '.');
     int stem = dot ? (int)(dot - path) : (int)strlen(path);
     return fig__arena_printf(job->args->arena, "%.*s-%zu%s", stem, path, i, dot ? dot : "");
 }
+
+/* Of one sample among several where `is_numbered`. */
+static const char *path_of(fig__draw_job *job, size_t sample, bool is_numbered, const char *ending) {
+    fig__arena *arena = job->args->arena;
+    const char *o = job->s.output, *name = plain_name(job, sample);
+    if (name && is_numbered) name = fig__arena_printf(arena, "%s-%zu", name, sample);
+    if (!name) return NULL;
+    bool slash = o && *o && o[strlen(o) - 1] == '/';
+    if (slash || (o && *o && fig__path_is_dir(o)))
+        return fig__mkdirs(job->args->ctx, o) ? NULL
+                                              : fig__arena_printf(arena, "%s%s%s%s", o, slash ? "" : "/", name, ending);
+    if (o) return is_numbered ? numbered(job, o, sample) : o;
+    const char *path = fig__arena_printf(arena, "%s%s", name, ending);
+    for (int i = 2; path && fig__path_exists(path); i++) path = fig__arena_printf(arena, "%s-%d%s", name, i, ending);
+    return path;
+}
+
+const char *fig__picture_path(fig__draw_job *job, const char *ending) { return path_of(job, 0, false, ending); }
 
 static fig_status report_file(fig__draw_job *job, const char *path, int64_t sample) {
     fig__args *args = job->args;
@@ -542,17 +548,12 @@ static fig_status report_file(fig__draw_job *job, const char *path, int64_t samp
 }
 
 static fig_status write_all(fig__draw_job *job, const fig__pictures *p) {
-    const char *path = fig__picture_path(job, ".png");
-    if (!path) return FIG_ERR_NOMEM;
-    if (job->s.grid) {
-        FIG_TRY(fig__write_sheet(job, p, 0, path));
-        return report_file(job, path, -1);
-    }
-    for (size_t i = 0; i < p->n; i++) {
-        const char *name = p->n > 1 ? numbered(job, path, i) : path;
-        if (!name) return FIG_ERR_NOMEM;
-        FIG_TRY(fig__write_picture(job, &p->data[i], (int64_t)i, name));
-        FIG_TRY(report_file(job, name, (int64_t)i));
+    for (size_t i = 0; i < (job->s.grid ? 1 : p->n); i++) {
+        const char *path = path_of(job, i, !job->s.grid && p->n > 1, ".png");
+        int64_t sample = job->s.grid ? -1 : (int64_t)i;
+        if (!path) return FIG_ERR_NOMEM;
+        FIG_TRY(job->s.grid ? fig__write_sheet(job, p, 0, path) : fig__write_picture(job, &p->data[i], sample, path));
+        FIG_TRY(report_file(job, path, sample));
     }
     return FIG_OK;
 }

@@ -155,7 +155,10 @@ static fig_status run_dry(fig_trainer *t, double seconds, double *per_iter) {
     int steps = -1; /* the first pays for cold memory and is not counted */
     for (; steps < 2 || now - start < seconds; steps++) {
         FIG_TRY(t->task->read(t));
-        for (int phase = 0; phase < t->n_phases; phase++) FIG_TRY(fig__phase_gradient(t, phase, &loss, &norm));
+        for (int phase = 0; phase < t->n_phases; phase++) {
+            FIG_TRY(fig__phase_gradient(t, phase, &loss, &norm));
+            fig__optimizer_step(t->opt, t->phases[phase].part, 1, 0, 1);
+        }
         now = fig__now();
         if (steps < 0) start = now;
     }
