@@ -17,7 +17,7 @@
 #define LANES 16 /* columns of a window; its rows are a multiple of it */
 #define MAX_TAPS 64
 #define STRIP_BYTES (192u << 10) /* of a strip with what is made of it: stays in a second-level cache */
-#define PIECES_BYTES (24u << 10) /* of the weights of sixteen outputs */
+#define PIECES_BYTES (16u << 10) /* of the weights of sixteen outputs */
 #define SUMS_BYTES (1u << 20)    /* of the gradient of w, a group's over a block of pictures */
 #define BLOCKS 16                /* of pictures; more of them are more sums to add up */
 
@@ -481,16 +481,24 @@ static void run_sums(sums *s) {
 
 /* --- the interface ----------------------------------------------------------------------------------------------*/
 
-/* Rows that are stored, of those computed: less than half, and only what is very narrow pays. */
-static bool hangs_over(const strips *s) {
-    return 2 * fig__ceil_div(s->to.w, s->step[1]) * s->all_rows < flat_rows(s, s->all_rows);
+/* Measured against the product (docs/performance.md). What is as narrow as a vector always pays; of more outputs, the
+ * gradient of w where its sums are not parked too often, and the others where so large a share of the rows that are
+ * computed is stored. The product has more to do for x from y at strides, where it adds up windows. */
+#define PIXELS_TO_PAY 100
+#define SHARE_TO_PAY(back) ((back) ? 0.5 : 0.85)
+static bool pays(const strips *s, bool weights) {
+    const figk_conv *c = s->c;
+    size_t stored = fig__ceil_div(s->to.w, s->step[1]) * s->all_rows, computed = flat_rows(s, s->all_rows);
+    if (s->out <= LANES) return true;
+    if (weights) return c->oh * c->ow >= PIXELS_TO_PAY;
+    return (double)stored >= SHARE_TO_PAY(s->back) * (double)computed;
 }
 
 static bool fits(const figk_gemm_leaf *leaf, figk_conv_what what, const figk_conv *c, size_t most) {
     bool weights = what == FIGK_CONV_WEIGHTS, back = what == FIGK_CONV_TRANSPOSE;
     if (taps(c) == 1 || taps(c) > MAX_TAPS || !c->n || !c->oh || !c->ow) return false;
     strips s = strips_of(NULL, leaf, back, c);
-    if (s.out > most || (s.out > LANES && hangs_over(&s))) return false;
+    if (s.out > most || !pays(&s, weights)) return false;
     if (!weights) return s.k == s.k_pad || is_merged(c, back);
     sums w = sums_of(NULL, leaf, c);
     return sums_size(&w) <= SUMS_BYTES;
