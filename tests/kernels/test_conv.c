@@ -26,7 +26,7 @@ static figk_conv random_conv(void) {
                         .h = PICK_SIZE(1, 4, 7, 9),
                         .w = PICK_SIZE(1, 3, 8, 13),
                         .groups = PICK_SIZE(1, 1, 1, 2, 4)};
-        c.c = c.groups * PICK_SIZE(1, 3, 8, 17), c.o = c.groups * PICK_SIZE(1, 2, 16, 33);
+        c.c = c.groups * PICK_SIZE(1, 3, 8, 17), c.o = c.groups * PICK_SIZE(1, 2, 16, 33, 70);
         if (random_u32() % 4 == 0) c.c = c.o = c.groups = PICK_SIZE(2, 5, 16, 37); /* depthwise */
         c.kh = PICK_SIZE(1, 1, 2, 3, 4), c.kw = PICK_SIZE(1, 2, 3, 5);
         c.stride[0] = PICK_SIZE(1, 1, 2, 3), c.stride[1] = PICK_SIZE(1, 1, 2);
