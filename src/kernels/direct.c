@@ -496,7 +496,7 @@ static bool pays(const strips *s, bool weights) {
 
 static bool fits(const figk_gemm_leaf *leaf, figk_conv_what what, const figk_conv *c, size_t most) {
     bool weights = what == FIGK_CONV_WEIGHTS, back = what == FIGK_CONV_TRANSPOSE;
-    if (taps(c) == 1 || taps(c) > MAX_TAPS || !c->n || !c->oh || !c->ow) return false;
+    if (taps(c) == 1 || taps(c) > MAX_TAPS || !c->n || !c->h || !c->w || !c->oh || !c->ow) return false;
     strips s = strips_of(NULL, leaf, back, c);
     if (s.out > most || !pays(&s, weights)) return false;
     if (!weights) return s.k == s.k_pad || is_merged(c, back);
