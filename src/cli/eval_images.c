@@ -217,9 +217,10 @@ static fig_status add_row(fig__images *im, const char *name, const fig__seen *s)
     fig__meter_count(what, 0, FIG__N_NETS);
     for (int net = 0; net < FIG__N_NETS; net++) {
         fig_features samples = features_of(im, s, net), held_out = features_of(im, &im->of_held_out, net);
-        fig__quality_options o = {.seed = (uint64_t)im->e->draw.seed,
-                                  .with_limit = net == FIG__TRAINED && im->n_rows < ROWS_WITH_LIMIT};
-        FIG_TRY(fig__quality_of(im->ctx, &samples, &held_out, &o, &row->by[net]));
+        uint64_t seed = (uint64_t)im->e->draw.seed;
+        bool with_limit = net == FIG__TRAINED && im->n_rows < ROWS_WITH_LIMIT;
+        if (!im->held_out[net]) FIG_TRY(fig__quality_reference_new(im->ctx, &held_out, seed, &im->held_out[net]));
+        FIG_TRY(fig__quality_of(&samples, im->held_out[net], with_limit, &row->by[net]));
         fig__meter_count(what, (uint64_t)net + 1, FIG__N_NETS);
     }
     im->n_rows++;
@@ -381,6 +382,7 @@ static fig_status evaluate(fig__eval *e, bool classes_only) {
     fig__seen *sets[] = {&im.of_generated, &im.of_held_out, &im.of_train};
     for (size_t i = 0; i < FIG_COUNT(sets); i++) seen_free(im.ctx, sets[i]);
     for (int i = 0; i < FIG__N_NETS; i++) {
+        fig__quality_reference_free(im.held_out[i]);
         fig_extractor_free(im.eyes[i]);
         fig_model_free(im.nets[i]);
     }

@@ -44,6 +44,7 @@ typedef struct fig__images {
     size_t n_captions, n_labels;
     fig_draw_report drawn;
     fig__seen of_generated, of_held_out, of_train; /* of_train: all of it, by the extractor alone */
+    fig__quality_reference *held_out[FIG__N_NETS];
     fig__eval_row rows[FIG__EVAL_MAX_ROWS];
     size_t n_rows;
     fig__beside agreement, r_precision;

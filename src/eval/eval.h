@@ -14,10 +14,39 @@ fig_status fig__features_pair(fig_context *ctx, const fig_features *a, const fig
 /* The k nearest rows of base for every row of query; index, squared: [query->n, k], nearest first. */
 fig_status fig__neighbours(fig_context *ctx, const fig_features *query, const fig_features *base, size_t k,
                            int32_t *index, double *squared);
-/* count[i] = rows j of base with |query_i - base_j|^2 < squared_radius[j]. */
-fig_status fig__inside(fig_context *ctx, const fig_features *query, const fig_features *base,
-                       const double *squared_radius, uint32_t *count);
+/* A ball around every row of both sets, of squared radii: what lies inside of what, in one visit to all pairs. */
+typedef struct fig__balls {
+    uint32_t *around_query, *around_base; /* [query->n], [base->n]: balls of the other set's rows that hold the row */
+    double *nearest;                      /* [query->n]: squared, to the nearest row of base */
+} fig__balls;
+fig_status fig__meet_balls(fig_context *ctx, const fig_features *query, const fig_features *base,
+                           const double *query_radius, const double *base_radius, const fig__balls *out);
 double fig__squared_distance(const float *a, const float *b, size_t d);
+
+/* --- scores against a reference that several sets are compared with ---------------------------------------------
+ * The public functions of the same names with what depends on the reference alone worked out before; sets are checked
+ * already. */
+/* squared [n]: of each row, to its k-th neighbour in the set. */
+fig_status fig__radii(fig_context *ctx, const fig_features *f, size_t k, double *squared);
+fig_status fig__prdc(fig_context *ctx, const fig_features *real, const double *real_radius,
+                     const fig_features *generated, size_t k, fig_prdc *out);
+
+typedef struct fig__frechet_reference fig__frechet_reference;
+fig_status fig__frechet_reference_new(fig_context *ctx, const fig_features *f, fig__frechet_reference **out);
+void fig__frechet_reference_free(fig_context *ctx, fig__frechet_reference *r);
+fig_status fig__frechet_to(fig_context *ctx, const fig_features *samples, fig__frechet_reference *r, double *distance);
+fig_status fig__frechet_limit_to(fig_context *ctx, const fig_features *samples, fig__frechet_reference *r,
+                                 const fig_frechet_options *options, fig_frechet_limit *out);
+
+/* Sums over b's subsets, kept from one call for the next of the same seed; zeros at first, sums is the caller's to
+ * free.
+ */
+typedef struct fig__kid_within {
+    double *sums;
+    size_t n_subsets, subset_size;
+} fig__kid_within;
+fig_status fig__kid(fig_context *ctx, const fig_features *a, const fig_features *b, const fig_kid_options *options,
+                    fig__kid_within *within, fig_kid *out);
 
 /* --- matrices in double (matrix.c): row-major, parallel, one order of summation ---------------------------------*/
 /* c[m,n] = beta c + op(a) op(b); a is stored [m,k], or [k,m] when a_trans; b [k,n], or [n,k] when b_trans. */

@@ -72,19 +72,22 @@ static fig_status measure(fig_context *ctx, const subset *s, moments *m) {
 
 /* Set to compare with: its covariance is root root^T. R^T S R has the eigenvalues of S1^1/2 S S1^1/2 other than zeros,
  * for any root, and Cholesky's costs a tenth of the symmetric one. */
-typedef struct reference {
+typedef fig__frechet_reference reference;
+struct fig__frechet_reference {
     moments m;
     double *root; /* [d, rank] */
     size_t rank;
     double *half, *square, *values; /* work: [d, rank], [rank, rank], [rank] */
-} reference;
+};
 
-static void reference_deinit(fig_context *ctx, reference *r) {
+void fig__frechet_reference_free(fig_context *ctx, reference *r) {
+    if (!r) return;
     moments_deinit(ctx, &r->m);
     fig__free(ctx, r->root);
     fig__free(ctx, r->half);
     fig__free(ctx, r->square);
     fig__free(ctx, r->values);
+    fig__free(ctx, r);
 }
 
 static fig_status reference_init(fig_context *ctx, reference *r, const fig_features *f) {
@@ -97,6 +100,16 @@ static fig_status reference_init(fig_context *ctx, reference *r, const fig_featu
     r->square = FIG_NEW_N(ctx, double, FIG_MAX(r->rank * r->rank, 1));
     r->values = FIG_NEW_N(ctx, double, r->rank + 1);
     return r->half && r->square && r->values ? FIG_OK : FIG_ERR_NOMEM;
+}
+
+fig_status fig__frechet_reference_new(fig_context *ctx, const fig_features *f, reference **out) {
+    reference *r = *out = FIG_NEW(ctx, reference);
+    if (!r) return FIG_ERR_NOMEM;
+    fig_status status = reference_init(ctx, r, f);
+    if (!status) return FIG_OK;
+    fig__frechet_reference_free(ctx, r);
+    *out = NULL;
+    return status;
 }
 
 static fig_status distance_to(fig_context *ctx, reference *r, const moments *m, double *out) {
@@ -116,18 +129,23 @@ static fig_status distance_to(fig_context *ctx, reference *r, const moments *m, 
     return FIG_OK;
 }
 
-fig_status fig_eval_frechet(fig_context *ctx, const fig_features *a, const fig_features *b, double *distance) {
-    FIG_TRY(fig__features_pair(ctx, a, b, 2));
-    reference r = {0};
+fig_status fig__frechet_to(fig_context *ctx, const fig_features *samples, reference *r, double *distance) {
     moments m = {0};
     double result = 0;
-    fig_status status = reference_init(ctx, &r, b);
-    if (!status) status = moments_init(ctx, &m, a->d);
-    if (!status) status = measure(ctx, &(subset){.f = a, .n = a->n, .all = true}, &m);
-    if (!status) status = distance_to(ctx, &r, &m, &result);
+    fig_status status = moments_init(ctx, &m, samples->d);
+    if (!status) status = measure(ctx, &(subset){.f = samples, .n = samples->n, .all = true}, &m);
+    if (!status) status = distance_to(ctx, r, &m, &result);
     if (!status) *distance = fmax(0, result);
     moments_deinit(ctx, &m);
-    reference_deinit(ctx, &r);
+    return status;
+}
+
+fig_status fig_eval_frechet(fig_context *ctx, const fig_features *a, const fig_features *b, double *distance) {
+    FIG_TRY(fig__features_pair(ctx, a, b, 2));
+    reference *r;
+    FIG_TRY(fig__frechet_reference_new(ctx, b, &r));
+    fig_status status = fig__frechet_to(ctx, a, r, distance);
+    fig__frechet_reference_free(ctx, r);
     return status;
 }
 
@@ -160,25 +178,31 @@ static fig_status measure_points(fig_context *ctx, const fig_features *samples, 
     return status;
 }
 
-fig_status fig_eval_frechet_infinite(fig_context *ctx, const fig_features *samples, const fig_features *reference_set,
-                                     const fig_frechet_options *options, fig_frechet_limit *out) {
+fig_status fig__frechet_limit_to(fig_context *ctx, const fig_features *samples, reference *r,
+                                 const fig_frechet_options *options, fig_frechet_limit *out) {
     fig_frechet_options o = options ? *options : (fig_frechet_options){0};
-    FIG_TRY(fig__features_pair(ctx, samples, reference_set, 2));
     if (!o.n_points) o.n_points = 15;
     if (!o.n_min) o.n_min = FIG_MAX(samples->n / 2, 2);
     FIG_CHECK(
         ctx, o.n_points >= 2 && o.n_points <= 10000 && o.n_min >= 2 && o.n_min < samples->n, FIG_ERR_ARG,
         "Frechet distance: a line needs 2 to 10000 points and subsets of 2 to %zu samples; it is given %zu of %zu",
         samples->n - 1, o.n_points, o.n_min);
-    reference r = {0};
     double *points = FIG_NEW_N(ctx, double, 2 * o.n_points);
-    fig_status status = points ? reference_init(ctx, &r, reference_set) : FIG_ERR_NOMEM;
-    if (!status) status = measure_points(ctx, samples, &r, &o, points, points + o.n_points);
+    fig_status status = points ? measure_points(ctx, samples, r, &o, points, points + o.n_points) : FIG_ERR_NOMEM;
     if (!status) {
         fit(points, points + o.n_points, o.n_points, out);
         out->full = points[2 * o.n_points - 1];
     }
     fig__free(ctx, points);
-    reference_deinit(ctx, &r);
+    return status;
+}
+
+fig_status fig_eval_frechet_infinite(fig_context *ctx, const fig_features *samples, const fig_features *reference_set,
+                                     const fig_frechet_options *options, fig_frechet_limit *out) {
+    FIG_TRY(fig__features_pair(ctx, samples, reference_set, 2));
+    reference *r;
+    FIG_TRY(fig__frechet_reference_new(ctx, reference_set, &r));
+    fig_status status = fig__frechet_limit_to(ctx, samples, r, options, out);
+    fig__frechet_reference_free(ctx, r);
     return status;
 }

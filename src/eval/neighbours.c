@@ -27,8 +27,7 @@ fig_status fig_eval_nearest(fig_context *ctx, const fig_features *query, const f
 
 /* --- precision, recall, density, coverage -----------------------------------------------------------------------*/
 
-/* squared [n]: to the k-th neighbour within the set. */
-static fig_status radii(fig_context *ctx, const fig_features *f, size_t k, double *squared) {
+fig_status fig__radii(fig_context *ctx, const fig_features *f, size_t k, double *squared) {
     int32_t *index = FIG_NEW_N(ctx, int32_t, f->n * k);
     double *all = FIG_NEW_N(ctx, double, f->n *k);
     fig_status status = index && all ? fig__neighbours(ctx, f, f, k, index, all) : FIG_ERR_NOMEM;
@@ -44,45 +43,38 @@ static double share_above_zero(const uint32_t *count, size_t n) {
     return (double)hits / (double)n;
 }
 
-typedef struct balls {
-    double *real, *generated;    /* squared radii */
-    double *nearest;             /* [real]: squared, to the nearest generated row */
-    int32_t *nearest_at;         /* [real] */
-    uint32_t *in_real, *covered; /* [generated]: real balls around it; [real]: generated balls around it */
-} balls;
-
-static fig_status fill_balls(fig_context *ctx, const fig_features *real, const fig_features *generated, size_t k,
-                             balls *b) {
-    FIG_TRY(radii(ctx, real, k, b->real));
-    FIG_TRY(radii(ctx, generated, k, b->generated));
-    FIG_TRY(fig__inside(ctx, generated, real, b->real, b->in_real));
-    FIG_TRY(fig__inside(ctx, real, generated, b->generated, b->covered));
-    return fig__neighbours(ctx, real, generated, 1, b->nearest_at, b->nearest);
-}
-
-static fig_prdc scores(const balls *b, size_t n_real, size_t n_generated, size_t k) {
+static fig_prdc scores(const fig__balls *b, const double *radius, size_t n_real, size_t n_generated, size_t k) {
     double inside = 0, reached = 0;
-    for (size_t j = 0; j < n_generated; j++) inside += b->in_real[j];
-    for (size_t i = 0; i < n_real; i++) reached += b->nearest[i] < b->real[i];
-    return (fig_prdc){.precision = share_above_zero(b->in_real, n_generated),
-                      .recall = share_above_zero(b->covered, n_real),
+    for (size_t j = 0; j < n_generated; j++) inside += b->around_base[j];
+    for (size_t i = 0; i < n_real; i++) reached += b->nearest[i] < radius[i];
+    return (fig_prdc){.precision = share_above_zero(b->around_base, n_generated),
+                      .recall = share_above_zero(b->around_query, n_real),
                       .density = inside / ((double)k * (double)n_generated),
                       .coverage = reached / (double)n_real};
+}
+
+fig_status fig__prdc(fig_context *ctx, const fig_features *real, const double *real_radius,
+                     const fig_features *generated, size_t k, fig_prdc *out) {
+    size_t n = real->n, m = generated->n;
+    double *radius = FIG_NEW_N(ctx, double, m);
+    fig__balls b = {FIG_NEW_N(ctx, uint32_t, n), FIG_NEW_N(ctx, uint32_t, m), FIG_NEW_N(ctx, double, n)};
+    fig_status status = radius && b.around_query && b.around_base && b.nearest ? FIG_OK : FIG_ERR_NOMEM;
+    if (!status) status = fig__radii(ctx, generated, k, radius);
+    if (!status) status = fig__meet_balls(ctx, real, generated, real_radius, radius, &b);
+    if (!status) *out = scores(&b, real_radius, n, m, k);
+    void *owned[] = {radius, b.around_query, b.around_base, b.nearest};
+    for (size_t i = 0; i < FIG_COUNT(owned); i++) fig__free(ctx, owned[i]);
+    return status;
 }
 
 fig_status fig_eval_prdc(fig_context *ctx, const fig_features *real, const fig_features *generated, size_t k,
                          fig_prdc *out) {
     FIG_TRY(fig__features_pair(ctx, real, generated, 2));
     FIG_TRY(check_k(ctx, k, FIG_MIN(real->n, generated->n), true));
-    size_t n = real->n, m = generated->n;
-    fig_features copy = *generated; /* the same set given twice is two sets here: distances of 0 count */
-    balls b = {FIG_NEW_N(ctx, double, n),  FIG_NEW_N(ctx, double, m),   FIG_NEW_N(ctx, double, n),
-               FIG_NEW_N(ctx, int32_t, n), FIG_NEW_N(ctx, uint32_t, m), FIG_NEW_N(ctx, uint32_t, n)};
-    bool ready = b.real && b.generated && b.nearest && b.nearest_at && b.in_real && b.covered;
-    fig_status status = ready ? fill_balls(ctx, real, &copy, k, &b) : FIG_ERR_NOMEM;
-    if (!status) *out = scores(&b, n, m, k);
-    void *owned[] = {b.real, b.generated, b.nearest, b.nearest_at, b.in_real, b.covered};
-    for (size_t i = 0; i < FIG_COUNT(owned); i++) fig__free(ctx, owned[i]);
+    double *radius = FIG_NEW_N(ctx, double, real->n);
+    fig_status status = radius ? fig__radii(ctx, real, k, radius) : FIG_ERR_NOMEM;
+    if (!status) status = fig__prdc(ctx, real, radius, generated, k, out);
+    fig__free(ctx, radius);
     return status;
 }
 

@@ -35,10 +35,10 @@ struct pairs {
     size_t k;
     int32_t *index;
     double *squared; /* [query, k], scaled */
-    /* inside */
-    const double *squared_radius;
-    float *reach; /* [base]: (1 - slack) |b|^2 - radius^2, scaled */
-    uint32_t *count;
+    /* balls */
+    const double *query_radius, *base_radius; /* squared, not scaled */
+    float *reach;                             /* [base]: (1 - slack) |b|^2 - radius^2, scaled */
+    const fig__balls *balls;
 };
 
 double fig__squared_distance(const float *a, const float *b, size_t d) {
@@ -83,19 +83,33 @@ static void visit_nearest(const pairs *p, size_t row, size_t col0, size_t n, con
     }
 }
 
-static void visit_inside(const pairs *p, size_t row, size_t col0, size_t n, const float *dots) {
+/* One pair of which a ball, or the nearest, may make something. low: at most its squared distance less the query's own
+ * square. */
+static void meet(const pairs *p, size_t row, size_t col, float low, float own_low) {
+    double slack = p->slack, most = low + 2 * slack * p->base.norm[col] + (1 + slack) * p->query.norm[row] + 1e-30;
+    double least = (double)low + own_low, scale = p->scale * p->scale, *nearest = p->balls->nearest + row;
+    double of_row = p->query_radius[row] * scale, of_col = p->base_radius[col] * scale;
+    bool sure = !(least < *nearest) && (most < of_row || !(least < of_row)) && (most < of_col || !(least < of_col));
+    double squared = sure ? most : exact(p, row, col);
+    if (!sure) *nearest = fmin(*nearest, squared);
+    p->balls->around_query[row] += squared < of_col;
+    if (squared < of_row) __atomic_fetch_add(&p->balls->around_base[col], 1, __ATOMIC_RELAXED);
+}
+
+/* Below it a pair may be the nearest, or inside of the query's ball. */
+static float ball_bar(const pairs *p, size_t row) {
+    return (float)fmax(p->balls->nearest[row], p->query_radius[row] * p->scale * p->scale);
+}
+
+static void visit_balls(const pairs *p, size_t row, size_t col0, size_t n, const float *dots) {
     const float *reach = p->reach + col0, *norm = p->base.norm + col0;
-    double slack = p->slack, own = p->query.norm[row];
-    float bar = (float)(1e-30 - (1 - slack) * own);
-    uint32_t count = 0;
+    float keep = (float)(1 - p->slack), own = keep * p->query.norm[row] - 1e-30f, bar = ball_bar(p, row) - own;
     for (size_t j = 0; j < n; j++) {
-        float low = reach[j] - 2 * dots[j];
-        if (!(low < bar)) continue;
-        bool surely = low + 2 * slack * norm[j] + (1 + slack) * own < -1e-30;
-        double radius = p->squared_radius[col0 + j] * p->scale * p->scale;
-        count += surely || exact(p, row, col0 + j) < radius;
+        float low = keep * norm[j] - 2 * dots[j];
+        if (!(low < bar || reach[j] - 2 * dots[j] < -own)) continue;
+        meet(p, row, col0 + j, low, own);
+        bar = ball_bar(p, row) - own;
     }
-    p->count[row] += count;
 }
 
 /* --- all pairs, block by block ----------------------------------------------------------------------------------*/
@@ -222,16 +236,19 @@ fig_status fig__neighbours(fig_context *ctx, const fig_features *query, const fi
     return status;
 }
 
-fig_status fig__inside(fig_context *ctx, const fig_features *query, const fig_features *base,
-                       const double *squared_radius, uint32_t *count) {
-    pairs p = {.ctx = ctx, .query = {.f = query}, .base = {.f = base}, .visit = visit_inside};
-    p.squared_radius = squared_radius, p.count = count;
-    memset(count, 0, query->n * sizeof *count);
+fig_status fig__meet_balls(fig_context *ctx, const fig_features *query, const fig_features *base,
+                           const double *query_radius, const double *base_radius, const fig__balls *out) {
+    pairs p = {.ctx = ctx, .query = {.f = query}, .base = {.f = base}, .visit = visit_balls, .balls = out};
+    p.query_radius = query_radius, p.base_radius = base_radius;
+    memset(out->around_query, 0, query->n * sizeof *out->around_query);
+    memset(out->around_base, 0, base->n * sizeof *out->around_base);
+    for (size_t i = 0; i < query->n; i++) out->nearest[i] = INFINITY;
     fig_status status = prepare(&p);
     if (!status && !(p.reach = fig__alloc(ctx, base->n * sizeof *p.reach))) status = FIG_ERR_NOMEM;
     for (size_t j = 0; !status && j < base->n; j++)
-        p.reach[j] = (float)((1 - p.slack) * p.base.norm[j] - squared_radius[j] * p.scale * p.scale);
+        p.reach[j] = (float)((1 - p.slack) * p.base.norm[j] - base_radius[j] * p.scale * p.scale);
     if (!status) status = visit_all(&p);
+    for (size_t i = 0; !status && i < query->n; i++) out->nearest[i] /= p.scale * p.scale;
     release(&p);
     return status;
 }

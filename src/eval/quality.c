@@ -1,27 +1,58 @@
 /* eval/quality.c: see quality.h. */
 #include "eval/quality.h"
 #include <math.h>
-#include "base/base.h"
+#include "eval/eval.h"
 
-static fig_status distances(fig_context *ctx, const fig_features *samples, const fig_features *reference,
-                            const fig__quality_options *o, fig__quality *q) {
-    fig_frechet_limit limit = {.infinite = NAN};
-    if (o->with_limit)
-        FIG_TRY(fig_eval_frechet_infinite(ctx, samples, reference, &(fig_frechet_options){.seed = o->seed}, &limit));
-    else
-        FIG_TRY(fig_eval_frechet(ctx, samples, reference, &limit.full));
-    q->frechet = limit.full;
-    q->frechet_infinite = limit.infinite;
-    return fig_eval_kid(ctx, samples, reference, &(fig_kid_options){.seed = o->seed}, &q->kid);
+struct fig__quality_reference {
+    fig_context *ctx;
+    fig_features f;
+    uint64_t seed;
+    double *radius;
+    fig__frechet_reference *frechet;
+    fig__kid_within within;
+};
+
+void fig__quality_reference_free(fig__quality_reference *r) {
+    if (!r) return;
+    fig__free(r->ctx, r->radius);
+    fig__free(r->ctx, r->within.sums);
+    fig__frechet_reference_free(r->ctx, r->frechet);
+    fig__free(r->ctx, r);
 }
 
-fig_status fig__quality_of(fig_context *ctx, const fig_features *samples, const fig_features *reference,
-                           const fig__quality_options *options, fig__quality *out) {
+fig_status fig__quality_reference_new(fig_context *ctx, const fig_features *f, uint64_t seed,
+                                      fig__quality_reference **out) {
+    *out = NULL;
+    FIG_TRY(fig__features_check(ctx, "the reference", f, 2));
+    FIG_CHECK(ctx, f->n > FIG__QUALITY_K, FIG_ERR_ARG, "%zu pictures to compare with: scores need more than %d", f->n,
+              FIG__QUALITY_K);
+    fig__quality_reference *r = FIG_NEW(ctx, fig__quality_reference);
+    if (!r) return FIG_ERR_NOMEM;
+    *r = (fig__quality_reference){.ctx = ctx, .f = *f, .seed = seed, .radius = FIG_NEW_N(ctx, double, f->n)};
+    fig_status status = r->radius ? fig__radii(ctx, f, FIG__QUALITY_K, r->radius) : FIG_ERR_NOMEM;
+    if (!status) status = fig__frechet_reference_new(ctx, f, &r->frechet);
+    if (!status) {
+        *out = r;
+        return FIG_OK;
+    }
+    fig__quality_reference_free(r);
+    return status;
+}
+
+fig_status fig__quality_of(const fig_features *samples, fig__quality_reference *r, bool with_limit, fig__quality *out) {
+    fig_context *ctx = r->ctx;
     fig__quality q = {0};
-    FIG_CHECK(ctx, samples->n > FIG__QUALITY_K && reference->n > FIG__QUALITY_K, FIG_ERR_ARG,
-              "%zu pictures against %zu: scores need more than %d of each", samples->n, reference->n, FIG__QUALITY_K);
-    FIG_TRY(distances(ctx, samples, reference, options, &q));
-    FIG_TRY(fig_eval_prdc(ctx, reference, samples, FIG__QUALITY_K, &q.neighbours));
+    fig_frechet_limit limit = {.infinite = NAN};
+    FIG_CHECK(ctx, samples->n > FIG__QUALITY_K, FIG_ERR_ARG, "%zu pictures: scores need more than %d", samples->n,
+              FIG__QUALITY_K);
+    FIG_TRY(fig__features_pair(ctx, samples, &r->f, 2));
+    if (with_limit)
+        FIG_TRY(fig__frechet_limit_to(ctx, samples, r->frechet, &(fig_frechet_options){.seed = r->seed}, &limit));
+    else
+        FIG_TRY(fig__frechet_to(ctx, samples, r->frechet, &limit.full));
+    q.frechet = limit.full, q.frechet_infinite = limit.infinite;
+    FIG_TRY(fig__kid(ctx, samples, &r->f, &(fig_kid_options){.seed = r->seed}, &r->within, &q.kid));
+    FIG_TRY(fig__prdc(ctx, &r->f, r->radius, samples, FIG__QUALITY_K, &q.neighbours));
     *out = q;
     return FIG_OK;
 }

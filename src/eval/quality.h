@@ -11,14 +11,15 @@ typedef struct fig__quality {
     fig_prdc neighbours;
 } fig__quality;
 
-/* How near `samples` are to `reference`. Both need more than FIG__QUALITY_K rows. with_limit: the distance for
- * infinitely many samples too, which takes as long as fifteen distances. */
-typedef struct fig__quality_options {
-    uint64_t seed;
-    bool with_limit;
-} fig__quality_options;
-fig_status fig__quality_of(fig_context *ctx, const fig_features *samples, const fig_features *reference,
-                           const fig__quality_options *options, fig__quality *out);
+/* What sets of generated pictures are compared with. What depends on it alone is worked out once. */
+typedef struct fig__quality_reference fig__quality_reference;
+/* f: borrowed rows, more than FIG__QUALITY_K of them. seed: of the subsets that scores are taken on. */
+fig_status fig__quality_reference_new(fig_context *ctx, const fig_features *f, uint64_t seed,
+                                      fig__quality_reference **out);
+void fig__quality_reference_free(fig__quality_reference *r);
+/* How near `samples`, more than FIG__QUALITY_K rows, are to it. with_limit: the distance for infinitely many samples
+ * too, which takes as long as fifteen distances. */
+fig_status fig__quality_of(const fig_features *samples, fig__quality_reference *r, bool with_limit, fig__quality *out);
 /* Whether so many rows suffice for a covariance of d numbers: the Fréchet distance of fewer says more of their number
  * than of the pictures. */
 static inline bool fig__quality_has_enough(size_t n, size_t d) { return n >= 2 * d; }

@@ -11,33 +11,51 @@ static void fill(float *x, size_t n, double mean, uint64_t seed) {
     for (size_t i = 0; i < n; i++) x[i] = (float)(mean + fig__rng_normal(&key, 0, i));
 }
 
+/* What was worked out once for the reference changes nothing. */
+static void expect_as_alone(const fig_features *samples, const fig_features *reference, const fig__quality *q) {
+    fig_context *ctx = check_context();
+    double distance;
+    fig_kid kid;
+    fig_prdc neighbours;
+    EXPECT_OK(ctx, fig_eval_frechet(ctx, samples, reference, &distance));
+    EXPECT_OK(ctx, fig_eval_kid(ctx, samples, reference, &(fig_kid_options){.seed = 1}, &kid));
+    EXPECT_OK(ctx, fig_eval_prdc(ctx, reference, samples, FIG__QUALITY_K, &neighbours));
+    EXPECT_NEAR(q->frechet, distance, 0);
+    EXPECT_NEAR(q->kid.mean, kid.mean, 0);
+    EXPECT(!memcmp(&q->neighbours, &neighbours, sizeof neighbours));
+}
+
 TEST(near_sets_score_better_than_far_ones) {
     enum { N = 200, D = 4 };
     static float reference[N * D], near[N * D], far[N * D];
     fig_context *ctx = check_context();
     fig__quality a, b;
-    fig__quality_options o = {.seed = 1, .with_limit = true}, quick = {.seed = 1};
+    fig__quality_reference *to;
     fill(reference, N * D, 0, 1);
     fill(near, N * D, 0, 2);
     fill(far, N * D, 2, 3);
     fig_features r = {reference, N, D}, n = {near, N, D}, f = {far, N, D};
-    EXPECT_OK(ctx, fig__quality_of(ctx, &n, &r, &o, &a));
-    EXPECT_OK(ctx, fig__quality_of(ctx, &f, &r, &quick, &b));
+    EXPECT_OK(ctx, fig__quality_reference_new(ctx, &r, 1, &to));
+    EXPECT_OK(ctx, fig__quality_of(&n, to, true, &a));
+    EXPECT_OK(ctx, fig__quality_of(&f, to, false, &b));
+    expect_as_alone(&n, &r, &a);
+    expect_as_alone(&f, &r, &b);
     EXPECT(a.frechet < 0.5 && a.frechet_infinite < a.frechet);
     EXPECT_NEAR(b.frechet, 4 * D, 2.5); /* means 2 apart on each axis */
     EXPECT(isnan(b.frechet_infinite));
     EXPECT(b.kid.mean > 1 && fabs(a.kid.mean) < 0.2);
     EXPECT(a.neighbours.precision > 0.8 && a.neighbours.coverage > 0.8 && b.neighbours.coverage < 0.3);
     EXPECT(fig__quality_has_enough(N, D) && !fig__quality_has_enough(N, 150));
+    fig__quality_reference_free(to);
 }
 
 TEST(too_few_pictures_are_said) {
     float x[5 * 2] = {0};
     fig_context *ctx = check_context();
     fig_features f = {x, 5, 2};
-    fig__quality q;
-    EXPECT_EQ_I(fig__quality_of(ctx, &f, &f, &(fig__quality_options){0}, &q), FIG_ERR_ARG);
-    EXPECT_EQ_S(fig_error(ctx), "5 pictures against 5: scores need more than 5 of each");
+    fig__quality_reference *r;
+    EXPECT_EQ_I(fig__quality_reference_new(ctx, &f, 1, &r), FIG_ERR_ARG);
+    EXPECT_EQ_S(fig_error(ctx), "5 pictures to compare with: scores need more than 5");
 }
 
 TEST(mixtures_of_classes) {
