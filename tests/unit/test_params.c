@@ -294,7 +294,9 @@ TEST(convolution_layers) {
     EXPECT(fig_params_find(params, "down.bias", &p) && fig_params_find(params, "norm.bias", &p));
     EXPECT(!fig_params_find(params, "up.bias", &p));
     EXPECT(!fig_group_norm(g, "other", y, 3, 1e-5));
-    EXPECT_EQ_S(fig_error(ctx), "other: 10 channels do not divide into 3 groups");
+    EXPECT_EQ_S(fig_error(ctx),
+                "other: group_norm: 10 channels do not divide into 3 groups: given [2,4,3,10] float32 and [10] "
+                "float32 and [10] float32");
     fig_graph_free(g);
     fig_params_free(params);
 }
