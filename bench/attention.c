@@ -4,8 +4,7 @@
  *
  *     make bench
  *     build/bench/attention [threads] [seconds per line]        FIG_CPU= as everywhere */
-#include "kernels/kernels.h"
-#include <stdio.h>
+#include "bench.h"
 
 typedef struct shape {
     size_t batch, n_head, time, head_dim;
@@ -15,15 +14,6 @@ typedef struct shape {
 static const shape shapes[] = {
     {16, 6, 256, 64, 0}, {16, 6, 256, 64, 0.2}, {4, 12, 1024, 64, 0}, {12, 4, 64, 32, 0}, {2, 8, 1024, 128, 0},
 };
-
-static void *filled(fig_context *fig, size_t n, fig_dtype type) {
-    float *x = fig__alloc(fig, n * sizeof *x);
-    void *y = fig__alloc(fig, n * fig_dtype_size(type));
-    for (size_t i = 0; i < n; i++) x[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
-    figk_convert(fig, n, y, type, x, FIG_F32);
-    fig__free(fig, x);
-    return y;
-}
 
 typedef void direction(fig_context *fig, const figk_attn *a);
 
@@ -51,7 +41,7 @@ static void set_strides(figk_attn *a) {
 
 static void bench_shape(fig_context *fig, const shape *s, fig_dtype type, double peak, double seconds) {
     size_t model = s->n_head * s->head_dim, n = s->batch * s->time * model, size = fig_dtype_size(type);
-    char *qkv = filled(fig, 3 * n, type), *d_qkv = filled(fig, 3 * n, type);
+    char *qkv = filled(fig, 3 * n, type, -1, 1), *d_qkv = filled(fig, 3 * n, type, -1, 1);
     figk_attn a = {.n_batch = s->batch,
                    .n_head = s->n_head,
                    .n_kv_head = s->n_head,
@@ -68,7 +58,7 @@ static void bench_shape(fig_context *fig, const shape *s, fig_dtype type, double
                    .dq = d_qkv,
                    .dk = d_qkv + model * size,
                    .dv = d_qkv + 2 * model * size};
-    a.o = filled(fig, n, type), a.d_o = filled(fig, n, type);
+    a.o = filled(fig, n, type, -1, 1), a.d_o = filled(fig, n, type, -1, 1);
     a.lse = fig__alloc(fig, s->batch * s->n_head * s->time * sizeof(float));
     set_strides(&a);
     fig__scratch_reserve(fig, FIG_MAX(figk_attention_scratch(fig, &a, false), figk_attention_scratch(fig, &a, true)));
@@ -88,7 +78,7 @@ static void bench_shape(fig_context *fig, const shape *s, fig_dtype type, double
 static void bench_decode(fig_context *fig, fig_dtype type, size_t n_head, double seconds) {
     enum { BATCH = 16, KV_HEADS = 4, TIME = 8192, DIM = 64, BLOCK = 64, BLOCKS = TIME / BLOCK };
     size_t block = BLOCK * KV_HEADS * DIM, n = BATCH * BLOCKS * block, size = fig_dtype_size(type);
-    char *k = filled(fig, n, type), *v = filled(fig, n, type);
+    char *k = filled(fig, n, type, -1, 1), *v = filled(fig, n, type, -1, 1);
     const void **k_blocks = fig__alloc(fig, BATCH * BLOCKS * sizeof(void *));
     const void **v_blocks = fig__alloc(fig, BATCH * BLOCKS * sizeof(void *));
     for (size_t i = 0; i < BATCH * BLOCKS; i++) k_blocks[i] = k + i * block * size, v_blocks[i] = v + i * block * size;
@@ -105,7 +95,7 @@ static void bench_decode(fig_context *fig, fig_dtype type, size_t n_head, double
                    .v_blocks = v_blocks,
                    .blocks_max = BLOCKS,
                    .block_len = BLOCK};
-    void *q = filled(fig, BATCH * n_head * DIM, type), *o = filled(fig, BATCH * n_head * DIM, type);
+    void *q = filled(fig, BATCH * n_head * DIM, type, -1, 1), *o = filled(fig, BATCH * n_head * DIM, type, -1, 1);
     float *lse = fig__alloc(fig, BATCH * n_head * sizeof(float));
     a.q = q, a.o = o, a.lse = lse;
     a.q_stride[0] = a.o_stride[0] = n_head * DIM, a.q_stride[2] = a.o_stride[2] = DIM;
@@ -119,13 +109,8 @@ static void bench_decode(fig_context *fig, fig_dtype type, size_t n_head, double
 }
 
 int main(int argc, char **argv) {
-    fig_context *fig;
-    int64_t n_threads = 0;
     double seconds = 0.3;
-    if (argc > 1 && !fig__parse_int(argv[1], &n_threads)) return 2;
-    if (argc > 2 && !fig__parse_real(argv[2], &seconds)) return 2;
-    fig_context_options options = {.n_threads = (int)n_threads};
-    if (fig_context_new(&options, &fig)) return 1;
+    fig_context *fig = bench_context(argc, argv, &seconds);
     fig_dtype types[] = {FIG_F32, FIG_BF16};
     for (size_t t = 0; t < FIG_COUNT(types); t++) {
         double peak = figk_peak_flops(fig, types[t], fig_n_threads(fig));

@@ -3,7 +3,7 @@
  *
  *     make bench
  *     build/bench/conv [threads] [seconds per line]        FIG_CPU= as everywhere */
-#include <stdio.h>
+#include "bench.h"
 #include "kernels/direct.h"
 
 typedef struct shape {
@@ -25,15 +25,6 @@ static const shape shapes[] = {
     {"R3GAN at 8", 64, 8, 256, 256, 3, 1, 16},
     {"to one channel", 64, 28, 32, 1, 3, 1, 1},
 };
-
-static void *filled(fig_context *fig, size_t n, fig_dtype type) {
-    float *x = fig__alloc(fig, n * sizeof *x);
-    void *y = fig__alloc(fig, n * fig_dtype_size(type));
-    for (size_t i = 0; i < n; i++) x[i] = (float)(i * 2654435761u % 1000) / 500 - 1;
-    figk_convert(fig, n, y, type, x, FIG_F32);
-    fig__free(fig, x);
-    return y;
-}
 
 static double best_time(fig_context *fig, figk_conv_what what, const figk_conv *c, double seconds) {
     figk_conv_run(fig, what, c);
@@ -74,8 +65,10 @@ static void bench_shape(fig_context *fig, const shape *s, fig_dtype type, double
                    .xt = type,
                    .yt = type,
                    .wt = type};
-    c.x = filled(fig, s->n * s->side * s->side * s->c, type), c.y = filled(fig, s->n * out * out * s->o, type);
-    c.weight = filled(fig, s->kernel * s->kernel * s->c / s->groups * s->o * 2, type); /* or its gradient in fp32 */
+    c.x = filled(fig, s->n * s->side * s->side * s->c, type, -1, 1),
+    c.y = filled(fig, s->n * out * out * s->o, type, -1, 1);
+    c.weight =
+        filled(fig, s->kernel * s->kernel * s->c / s->groups * s->o * 2, type, -1, 1); /* or its gradient in fp32 */
     printf("%-20s %3zu x %2zu x %3zu to %3zu, %zu x %zu / %zu, %2zu groups, %s", s->of, s->n, s->side, s->c, s->o,
            s->kernel, s->kernel, s->stride, s->groups,
            fig__conv_direct_leaf(fig, FIGK_CONV, &c) ? "direct " : "product");
@@ -85,13 +78,8 @@ static void bench_shape(fig_context *fig, const shape *s, fig_dtype type, double
 }
 
 int main(int argc, char **argv) {
-    fig_context *fig;
-    int64_t n_threads = 0;
     double seconds = 0.2;
-    if (argc > 1 && !fig__parse_int(argv[1], &n_threads)) return 2;
-    if (argc > 2 && !fig__parse_real(argv[2], &seconds)) return 2;
-    fig_context_options options = {.n_threads = (int)n_threads};
-    if (fig_context_new(&options, &fig)) return 1;
+    fig_context *fig = bench_context(argc, argv, &seconds);
     fig_dtype types[] = {FIG_F32, FIG_BF16};
     for (size_t t = 0; t < FIG_COUNT(types); t++) {
         double peak = figk_peak_flops(fig, types[t], fig_n_threads(fig));

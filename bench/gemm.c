@@ -7,8 +7,7 @@
  *
  * Forward is x W^T, input gradient dy W, weight gradient dy^T x, for x [m,k], W [n,k], dy [m,n]. */
 #include "kernels/gemm.h"
-#include <stdio.h>
-#include <stdlib.h>
+#include "bench.h"
 #include <time.h>
 #if __has_include(<dnnl.h>)
 #include <dnnl.h>
@@ -21,15 +20,6 @@
 typedef struct pair {
     double own, peer; /* seconds */
 } pair;
-
-static void *filled(fig_context *fig, size_t n, fig_dtype type) {
-    float *x = fig__alloc(fig, n * sizeof *x);
-    void *y = fig__alloc(fig, n * fig_dtype_size(type));
-    for (size_t i = 0; i < n; i++) x[i] = (float)(i * 2654435761u % 1000) / 1000 - 0.5f;
-    figk_convert(fig, n, y, type, x, FIG_F32);
-    fig__free(fig, x);
-    return y;
-}
 
 /* --- oneDNN ------------------------------------------------------------------------------------------------*/
 
@@ -116,7 +106,7 @@ static double good_time(double *times, int n) {
 
 static pair measure(fig_context *fig, figk_gemm g, double seconds) {
     size_t c_size = g.m * g.ldc * fig_dtype_size(g.ct);
-    g.a = filled(fig, g.m * g.k, g.at), g.b = filled(fig, g.k * g.n, g.bt);
+    g.a = filled(fig, g.m * g.k, g.at, -0.5f, 0.5f), g.b = filled(fig, g.k * g.n, g.bt, -0.5f, 0.5f);
     g.c = fig__calloc(fig, c_size, 1);
     g.workspace = fig__alloc(fig, figk_gemm_workspace(fig, &g) + 1);
     fig__scratch_reserve(fig, figk_gemm_scratch(fig, &g));

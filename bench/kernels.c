@@ -3,10 +3,8 @@
  *
  *     make bench
  *     build/bench/kernels [part of a name] */
-#include "kernels/kernels.h"
+#include "bench.h"
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #define N ((size_t)1 << 16)       /* elements of a tile: 256 KiB of float */
 #define N_LARGE ((size_t)1 << 23) /* 32 MiB */
@@ -116,22 +114,12 @@ static double gb_per_s(const struct bench *b, figk_level level) {
     return b->bytes / best * 1e-9;
 }
 
-static void *filled(fig_context *ctx, size_t n, fig_dtype type) {
-    void *p = fig__alloc(ctx, n * fig_dtype_size(type));
-    float *values = fig__alloc(ctx, n * sizeof *values);
-    if (!p || !values) exit(1);
-    for (size_t i = 0; i < n; i++) values[i] = (float)((i * 2654435761u & 0xffff) + 1) / 0x4000;
-    figk_convert(ctx, n, p, type, values, FIG_F32);
-    fig__free(ctx, values);
-    return p;
-}
-
 int main(int argc, char **argv) {
     fig_context *ctx;
     if (fig_context_new(NULL, &ctx)) return 1;
-    x = filled(ctx, N_LARGE, FIG_F32), y = filled(ctx, N_LARGE, FIG_F32);
-    z = filled(ctx, N_LARGE, FIG_F32), w = filled(ctx, N_LARGE, FIG_F32);
-    xh = filled(ctx, N, FIG_BF16), yh = filled(ctx, N, FIG_BF16), zh = filled(ctx, N, FIG_BF16);
+    x = filled(ctx, N_LARGE, FIG_F32, 0, 4), y = filled(ctx, N_LARGE, FIG_F32, 0, 4);
+    z = filled(ctx, N_LARGE, FIG_F32, 0, 4), w = filled(ctx, N_LARGE, FIG_F32, 0, 4);
+    xh = filled(ctx, N, FIG_BF16, 0, 4), yh = filled(ctx, N, FIG_BF16, 0, 4), zh = filled(ctx, N, FIG_BF16, 0, 4);
     printf("%-14s", "GB/s");
     for (int level = FIGK_SCALAR; level <= FIGK_AVX512; level++) printf("%10s", figk_level_name((figk_level)level));
     for (size_t i = 0; i < FIG_COUNT(benches); i++) {
