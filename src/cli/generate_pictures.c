@@ -265,6 +265,7 @@ static fig_status read_prompts(fig__draw_job *job) {
         list[p->n++] = line;
     if (list) p->data = list;
     fig__buf_deinit(&text);
+    FIG_CHECK(ctx, status || p->n, FIG_ERR_ARG, "%s: holds no prompt; write one on each line", job->s.prompt_file);
     return status;
 }
 

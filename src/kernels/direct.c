@@ -65,8 +65,8 @@ typedef struct strips {
     char *packed;
 } strips;
 
-/* Results that share their taps: first + step * i. Their taps' pieces of the strip, and which piece of w is the first.
- */
+/* Results that share their taps: first + step * i. Where in the strip each piece of their windows lies, and which tap
+ * it begins with. */
 typedef struct place {
     size_t first[2], rows, cols, n_pieces;
     size_t offset[MAX_TAPS], tap[MAX_TAPS];

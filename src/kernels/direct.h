@@ -4,7 +4,8 @@
 #include "kernels/gemm.h"
 
 /* The kernels that a convolution goes this way with, or NULL: it has more than one tap, no more outputs to a group than
- * pay (LIMIT in direct.c; x's channels are the outputs of the transpose), and the level has a kernel for its types. */
+ * pay (`pays` and MOST_OUTPUTS in direct.c; of the transpose x's channels are the outputs), and the level has a kernel
+ * for its types. */
 const figk_gemm_leaf *fig__conv_direct_leaf(const fig_context *fig, figk_conv_what what, const figk_conv *c);
 
 void fig__conv_direct(fig_context *fig, const figk_gemm_leaf *leaf, figk_conv_what what, const figk_conv *c);

@@ -50,7 +50,7 @@ void ISA(store)(size_t n, void *y, fig_dtype yt, size_t stride, const void *x) {
         PICK(yt, store_contiguous, n, y, x);
 }
 
-/* --- transposition: squares of 8 x 8 in registers ------------------------------------*/
+/* --- transposition: squares of 8 x 8 in registers ---------------------------------------------------------------*/
 
 V_FN void transpose_8x8_32(uint32_t *y, size_t ldy, const uint32_t *x, size_t ldx) {
     __m256 r[8], s[8];

@@ -103,7 +103,6 @@ void ISA(norm_bwd)(const figk_norm_args *a) {
         }                                                                                \
         for (const size_t c = 0; r < (rows); r++) __VA_ARGS__                            \
     } while (0)
-V_FN vf sum_of_chains(const vf s[CHAINS]) { return v_add(v_add(s[0], s[1]), v_add(s[2], s[3])); }
 
 V_FN void squares_of(size_t rows, size_t cols, float *squares, const void *x, const float *centre, fig_dtype xt) {
     LANES(cols, i, k, {
@@ -112,7 +111,7 @@ V_FN void squares_of(size_t rows, size_t cols, float *squares, const void *x, co
             vf d = v_sub(get(x, xt, r * cols + i, k), m);
             s[c] = v_fma(d, d, s[c]);
         });
-        put(squares, FIG_F32, i, k, sum_of_chains(s));
+        put(squares, FIG_F32, i, k, v_add_chains(s));
     });
 }
 void ISA(channel_squares)(size_t rows, size_t cols, void *squares, const void *x, fig_dtype xt, const void *centre) {
@@ -129,8 +128,8 @@ V_FN void products_of(size_t rows, size_t cols, float *sums, float *products, co
             s[c] = v_add(s[c], d);
             p[c] = v_fma(d, v_sub(get(x, xt, r * cols + i, k), m), p[c]);
         });
-        put(sums, FIG_F32, i, k, sum_of_chains(s));
-        put(products, FIG_F32, i, k, sum_of_chains(p));
+        put(sums, FIG_F32, i, k, v_add_chains(s));
+        put(products, FIG_F32, i, k, v_add_chains(p));
     });
 }
 void ISA(channel_products)(size_t rows, size_t cols, void *sums, void *products, const void *x, fig_dtype xt,

@@ -70,7 +70,8 @@
     } while (0)
 
 #ifdef VL
-V_FN float v_sum_chains(const vf s[CHAINS]) { return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3]))); }
+V_FN vf v_add_chains(const vf s[CHAINS]) { return v_add(v_add(s[0], s[1]), v_add(s[2], s[3])); }
+V_FN float v_sum_chains(const vf s[CHAINS]) { return v_sum(v_add_chains(s)); }
 
 /* Zero in the lanes past the end. */
 V_FN vf only(size_t k, vf a) { return __builtin_constant_p(k) && k == VL ? a : v_zero_unless(v_first(k), a); }
