@@ -78,10 +78,10 @@ typedef struct fig_train_plan {
 typedef struct fig_train_report {
     int64_t iters;
     double loss, best_val_loss;
-    fig_scores scores; /* of the last evaluation */
-    int64_t best_iter;
-    uint64_t n_skipped; /* updates whose gradient was not finite */
-    bool already_done;  /* --resume of a finished run: nothing was changed */
+    fig_scores scores;             /* of the last evaluation */
+    int64_t best_iter, model_iter; /* of the best loss, and of the weights that out_dir holds now */
+    uint64_t n_skipped;            /* updates whose gradient was not finite */
+    bool already_done;             /* --resume of a finished run: nothing was changed */
     bool stopped_early, cancelled;
     uint64_t params_hash;
 } fig_train_report;

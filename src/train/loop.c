@@ -235,9 +235,11 @@ static fig_status score(fig_trainer *t, void *unused) {
     return t->task->evaluate(t, &t->p.scores);
 }
 
+/* Where that was asked for, and where there is no best: a loss of NaN, as of a GAN, or with nothing held out. */
+static bool newest_counts(const fig_trainer *t) { return t->o.save || isnan(t->p.best_val_loss); }
+
 static fig_status evaluate(fig_trainer *t) {
     FIG_TRY(with_ema(t, score, NULL));
-    /* A best loss of NaN: there is nothing held out, and the newest counts. */
     const fig_scores *s = &t->p.scores;
     bool best = t->p.best_iter < 0 || s->data[0].value < t->p.best_val_loss || isnan(t->p.best_val_loss);
     fprintf(t->log, "{\"iter\": %lld", (long long)t->p.iter);
@@ -249,12 +251,13 @@ static fig_status evaluate(fig_trainer *t) {
         t->p.best_iter = t->p.iter;
     }
     emit(t, (fig_train_event){.kind = FIG_TRAIN_EVAL, .loss = t->p.loss[0]});
-    if (best || t->o.save) FIG_TRY(with_ema(t, save_model, NULL));
+    if (best || newest_counts(t)) FIG_TRY(with_ema(t, save_model, NULL));
     return sample(t);
 }
 
 static fig_status checkpoint(fig_trainer *t) {
     char *path = NULL;
+    if (newest_counts(t)) FIG_TRY(with_ema(t, save_model, NULL));
     FIG_TRY(fig__checkpoint_save(t, &path));
     emit(t, (fig_train_event){.kind = FIG_TRAIN_CHECKPOINT, .path = path});
     fig__free(t->ctx, path);
@@ -337,6 +340,7 @@ fig_status fig_trainer_run(fig_trainer *t, fig_train_fn *on_event, void *user, f
     report->scores = t->p.scores;
     report->best_val_loss = t->p.best_val_loss;
     report->best_iter = t->p.best_iter;
+    report->model_iter = newest_counts(t) ? t->p.iter : t->p.best_iter;
     for (int i = 0; i < t->n_phases; i++) report->n_skipped += t->p.n_skipped[i];
     report->stopped_early = early;
     report->cancelled = status == FIG_ERR_CANCELLED;

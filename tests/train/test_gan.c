@@ -215,6 +215,26 @@ static void stop_at(void *user, const fig_train_event *e) {
     if (e->kind == FIG_TRAIN_STEP && e->iter == s->at) fig_cancel(s->ctx);
 }
 
+/* Between two evaluations: a GAN has no best to keep. */
+TEST(a_stopped_run_leaves_the_weights_of_its_stop) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir();
+    job j = gan_job(made_up_pictures(ctx, dir, 20, 8, 1, paint_bar), check_path(dir, "out"));
+    studio s;
+    fig_train_report r;
+    j.o.eval_interval = 4, j.o.ema_decay = 0;
+    if (!EXPECT(studio_open(&j, &s) == FIG_OK)) return;
+    stopper stop = {s.ctx, 5};
+    EXPECT_EQ_I(fig_trainer_run(s.trainer, stop_at, &stop, &r), FIG_ERR_CANCELLED);
+    EXPECT_EQ_I(r.iters, 5);
+    EXPECT_EQ_I(r.model_iter, 5);
+    fig_model *m = NULL;
+    if (EXPECT_OK(ctx, fig_model_load(ctx, j.o.out_dir, &(fig_model_options){.dtype = FIG_F32}, &m)))
+        EXPECT(fig_params_hash(fig_model_params(m)) == r.params_hash);
+    fig_model_free(m);
+    studio_close(&s);
+}
+
 TEST(a_resumed_run_ends_in_the_same_bits) {
     fig_context *ctx = check_context();
     const char *dir = check_tmpdir(), *data = made_up_pictures(ctx, dir, 20, 8, 1, paint_bar);
