@@ -218,12 +218,16 @@ class Contrastive(nn.Module):
 
 
 class Stages(nn.Module):
-    """What generator and discriminator share: a stage for each power of two from 4 x 4 up, and the frame."""
+    """What generator and discriminator share: a stage for each doubling of 4 to 7 pixels, and the frame."""
 
     def __init__(self, o, up):
         super().__init__()
-        n = max(math.ceil(math.log2(o.image_size / 4)), 0) + 1
-        more = (4 << (n - 1)) - o.image_size
+        inner = math.ceil(o.image_size / o.patch_size)
+        halvings = {first: max(math.ceil(math.log2(inner / first)), 0) for first in range(4, 8)}
+        self.first = min(halvings, key=lambda first: first << halvings[first])
+        n = halvings[self.first] + 1
+        more = (self.first << (n - 1)) * o.patch_size - o.image_size
+        self.patch, self.pixel_channels = o.patch_size, o.n_channels * o.patch_size**2
         self.side, self.before, self.after = o.image_size, more // 2, more - more // 2
         self.widths = [min(o.width << (n - 1 - i), max(o.max_width, o.width)) for i in range(n)]
         self.stages = nn.ModuleList(nn.ModuleDict() for _ in self.widths)
@@ -238,27 +242,28 @@ class Stages(nn.Module):
 class Generator(Stages):
     def __init__(self, o):
         super().__init__(o, True)
-        self.basis = nn.Parameter(torch.randn(1, 4, 4, self.widths[0]))
+        self.basis = nn.Parameter(torch.randn(1, self.first, self.first, self.widths[0]))
         self.weigh = nn.Linear(o.n_latent, self.widths[0], bias=False)
-        self.pixels = conv(self.widths[-1], o.n_channels, 1, bias=False)
+        self.pixels = conv(self.widths[-1], self.pixel_channels, 1, bias=False)
 
     def forward(self, z):
         x = (self.weigh(z)[:, None, None] * self.basis).permute(0, 3, 1, 2)
         for i, stage in enumerate(self.stages):
             x = stage["blocks"](stage["side"](stage["narrow"](x)) if i else x)
         inside = slice(self.before, self.before + self.side)
-        return self.pixels(x)[..., inside, inside]
+        return F.pixel_shuffle(self.pixels(x), self.patch)[..., inside, inside]
 
 
 class Discriminator(Stages):
     def __init__(self, o):
         super().__init__(o, False)
         c = self.widths[0]
-        self.pixels = conv(o.n_channels, self.widths[-1], 1, bias=False)
-        self.basis, self.judge = nn.Conv2d(c, c, 4, groups=c, bias=False), nn.Linear(c, 1, bias=False)
+        self.pixels = conv(self.pixel_channels, self.widths[-1], 1, bias=False)
+        self.basis, self.judge = nn.Conv2d(c, c, self.first, groups=c, bias=False), nn.Linear(c, 1, bias=False)
 
     def forward(self, x):
-        x = self.pixels(F.pad(x, (self.before, self.after) * 2, value=-1.0))
+        x = F.pad(x, (self.before, self.after) * 2, value=-1.0)
+        x = self.pixels(F.pixel_unshuffle(x, self.patch))
         for stage in reversed(self.stages):
             x = stage["blocks"](x)
             x = stage["widen"](stage["side"](x)) if "side" in stage else x

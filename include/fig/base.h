@@ -71,7 +71,8 @@ void fig_error_clear(fig_context *ctx);
 
 int fig_n_threads(const fig_context *ctx);
 const char *fig_cpu_level(const fig_context *ctx); /* the level in use: "avx512" */
-bool fig_cpu_has_bf16(const fig_context *ctx);     /* whether bf16 matrix products are native at this level */
+/* Whether bf16 matrix products are native at this level and faster than fp32 ones: on Intel's cores, by AMX alone. */
+bool fig_cpu_favors_bf16(const fig_context *ctx);
 
 typedef struct fig_memory_stats {
     uint64_t bytes_now, bytes_peak; /* live memory asked for by this library through the context */

@@ -145,7 +145,7 @@ const fig_arch *fig_arch_at(size_t i);
 fig_status fig_arch_register(fig_context *ctx, const fig_arch *arch);
 
 typedef struct fig_model_options {
-    fig_dtype dtype; /* compute type; FIG_DTYPE_COUNT: what suits (training: bf16 where native, else fp32; loading: the
+    fig_dtype dtype; /* compute type; FIG_DTYPE_COUNT: what suits (training: bf16 where faster, else fp32; loading: the
                         file's) */
     uint64_t seed;
     bool inference; /* no gradients, no masters */
@@ -168,6 +168,9 @@ fig_status fig_model_init(fig_model *m); /* shape if needed, memory, first value
 
 /* A directory, a .safetensors or llama2.c .bin file, or the name of a shipped model (see fig_model_find). */
 fig_status fig_model_load(fig_context *ctx, const char *path, const fig_model_options *options, fig_model **out);
+/* After fig_model_init, the weights of another model, which has the same layers, and the same tokenizer, classes and
+ * words where m has some: to train on from them, with other settings of the loss for one. */
+fig_status fig_model_init_from(fig_model *m, const char *path);
 /* What a path or name holds, without reading its weights. */
 fig_status fig_model_arch_of(fig_context *ctx, const char *path, const fig_arch **arch);
 /* config.json, model.safetensors in dtype (FIG_BF16 or FIG_F32), tokenizer.json, generation_config.json. */

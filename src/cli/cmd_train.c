@@ -40,12 +40,17 @@ static const fig_option rows[] = {
      .aliases = "architecture",
      .value = "NAME",
      .help = "text: qwen3, llama, gpt2; pictures: flow, vae, r3gan, tokens ...: figment help train"},
+    {.name = "init_from",
+     .kind = FIG_OPT_STRING,
+     .offset = AT(init_from),
+     .value = "MODEL",
+     .help = "begin with the weights of a model that has the same layers"},
     {.name = "dtype",
      .kind = FIG_OPT_CHOICE,
      .offset = AT(dtype),
      .choices = "auto|float32|bfloat16",
      .fallback = "auto",
-     .help = "numbers to compute with; auto: bfloat16 where the processor has it"},
+     .help = "numbers to compute with; auto: bfloat16 where that is faster"},
     {.name = "minutes",
      .kind = FIG_OPT_REAL,
      .offset = AT(minutes),
@@ -198,14 +203,20 @@ static fig_status apply_model_settings(fig__run *run) {
     return status;
 }
 
+static bool goes_on(const fig__run *run) {
+    return run->train.resume && fig__is_run(run->args->ctx, run->train.out_dir);
+}
+
 static fig_status make_trainer(fig__run *run) {
-    static const fig_dtype dtypes[] = {FIG_DTYPE_COUNT, FIG_F32, FIG_BF16};
     fig_context *ctx = run->args->ctx;
-    fig_model_options options = {.dtype = dtypes[run->dtype], .seed = (uint64_t)run->train.seed};
+    fig_model_options options = {.dtype = fig__run_dtype(run), .seed = (uint64_t)run->train.seed};
     FIG_TRY(fig_model_new(ctx, run->arch->name, &options, &run->model));
     FIG_TRY(apply_model_settings(run));
     FIG_TRY(run->medium->dress(run));
-    return fig_trainer_new(run->model, &run->content, &run->train, &run->trainer);
+    FIG_TRY(fig_trainer_new(run->model, &run->content, &run->train, &run->trainer));
+    if (!run->init_from || goes_on(run)) return FIG_OK;
+    FIG_TRY(fig_model_init(run->model));
+    return fig_model_init_from(run->model, run->init_from);
 }
 
 static void drop_trainer(fig__run *run) {
@@ -350,6 +361,17 @@ static fig_status report(const fig__run *run) {
     return fig__printf(ctx, "%s with it: figment generate %s\n", run->medium->verb, out);
 }
 
+/* Whoever draws or writes with a stopped run should know which of its weights that is. */
+static fig_status say_stopped(fig__run *run) {
+    const fig_train_report *r = &run->report;
+    char model[64] = "";
+    if (r->model_iter != r->iters)
+        snprintf(model, sizeof model, " (the model there is of step %lld, its best)", (long long)r->model_iter);
+    return FIG_FAIL(run->args->ctx, FIG_ERR_CANCELLED,
+                    "stopped and saved at step %lld%s; go on with: figment train --resume --out %s",
+                    (long long)r->iters, model, run->train.out_dir);
+}
+
 static fig_status train(fig__run *run) {
     fig_context *ctx = run->args->ctx;
     listener l = {0};
@@ -359,10 +381,7 @@ static fig_status train(fig__run *run) {
     fig_status status = fig_trainer_run(run->trainer, on_event, &l, &run->report);
     fig__meter_clear();
     run->seconds = fig__now() - start;
-    if (status == FIG_ERR_CANCELLED)
-        status = FIG_FAIL(ctx, FIG_ERR_CANCELLED,
-                          "stopped and saved at step %lld; go on with: figment train --resume --out %s",
-                          (long long)run->report.iters, run->train.out_dir);
+    if (status == FIG_ERR_CANCELLED) status = say_stopped(run);
     if (!status) status = l.status;
     if (!status && !run->report.already_done) status = fig__recipe_save(run); /* resumed, it may have become longer */
     if (!status && !run->report.already_done) status = fig__card_save(run);
@@ -380,8 +399,7 @@ static fig_status set_up(fig__run *run) {
     fig_status status = open_data(run);
     if (!status) status = make_sized_trainer(run);
     if (!status && run->train.force) status = fig__clear_run(ctx, out);
-    bool goes_on = run->train.resume && fig__is_run(ctx, out);
-    if (!status && !goes_on) status = fig__recipe_save(run);
+    if (!status && !goes_on(run)) status = fig__recipe_save(run);
     if (!status) status = note_begin(run);
     if (status && is_new) {
         char *message = fig__arena_strdup(run->args->arena, fig_error(ctx));

@@ -13,6 +13,12 @@ bool fig__is_given(const fig__run *run, const char *name) {
     return fig__args_source(run->args, name) != FIG_FROM_DEFAULT;
 }
 
+fig_dtype fig__run_dtype(const fig__run *run) {
+    fig_dtype usual = fig_cpu_favors_bf16(run->args->ctx) ? FIG_BF16 : FIG_F32;
+    const fig_dtype dtypes[] = {usual, FIG_F32, FIG_BF16};
+    return dtypes[run->dtype];
+}
+
 /* An evaluation costs a third of a step per batch: it has no backward pass. Each gets a fiftieth of the time at most.
  */
 static double limit_evaluations(fig__run *run, double seconds, double seconds_per_iter) {

@@ -38,7 +38,7 @@ struct fig__run {
     fig__args *args;
     /* settings of the command's own table */
     fig_strings data;
-    const char *arch_name, *licence;
+    const char *arch_name, *init_from, *licence;
     fig__tokenizer_choice tokenizer;
     int64_t image_size, channels;
     double val_fraction;
@@ -64,6 +64,7 @@ struct fig__run {
 #define FIG__MIN_STEPS 600 /* with fewer a large model stays behind a small one */
 /* Whether someone gave a setting a value. */
 bool fig__is_given(const fig__run *run, const char *name);
+fig_dtype fig__run_dtype(const fig__run *run); /* to compute with */
 /* From a measured step: how many of them, and evaluations and checkpoints at each quarter. False when they would be too
  * few and a smaller size was chosen instead, to be measured next. The run is then one of max_iters, not of minutes. */
 bool fig__fit_to_time(fig__run *run, double seconds_per_iter);

@@ -173,8 +173,7 @@ static fig_status choose_size(fig__run *run) {
     fig_context *ctx = run->args->ctx;
     bool sized = fig__is_given(run, "n_layer") || fig__is_given(run, "n_embd") || fig__is_given(run, "n_head");
     if (run->arch->family != &fig_family_flow || sized || run->minutes <= 0) return FIG_OK;
-    bool bf16 = run->dtype == 2 || (run->dtype == 0 && fig_cpu_has_bf16(ctx));
-    run->peak = figk_peak_flops(ctx, bf16 ? FIG_BF16 : FIG_F32, fig_n_threads(ctx));
+    run->peak = figk_peak_flops(ctx, fig__run_dtype(run), fig_n_threads(ctx));
     int i = 0;
     while (i + 1 < (int)FIG_COUNT(sizes) && steps_in(run, &sizes[i]) < MIN_STEPS) i++;
     apply_size(run, i);

@@ -124,8 +124,7 @@ static fig_status choose_size(fig__run *run) {
     fig_context *ctx = run->args->ctx;
     bool sized = fig__is_given(run, "n_layer") || fig__is_given(run, "n_embd") || fig__is_given(run, "n_head");
     if (sized || run->minutes <= 0) return FIG_OK;
-    bool bf16 = run->dtype == 2 || (run->dtype == 0 && fig_cpu_has_bf16(ctx));
-    run->peak = figk_peak_flops(ctx, bf16 ? FIG_BF16 : FIG_F32, fig_n_threads(ctx));
+    run->peak = figk_peak_flops(ctx, fig__run_dtype(run), fig_n_threads(ctx));
     uint64_t bytes = fig_dataset_get_info(run->content.text)->split[FIG_SPLIT_TRAIN].bytes;
     const size *last = &sizes[FIG_COUNT(sizes) - 1], *s = sizes;
     while (s < last && (bytes < s->text_bytes || steps_in(s, run->minutes * 60, run->peak) < FIG__MIN_STEPS)) s++;

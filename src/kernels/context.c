@@ -21,4 +21,6 @@ void fig_context_free(fig_context *ctx) { fig__context_free_base(ctx); }
 
 const char *fig_cpu_level(const fig_context *ctx) { return figk_level_name((figk_level)ctx->cpu_level); }
 
-bool fig_cpu_has_bf16(const fig_context *ctx) { return ctx->cpu_level >= FIGK_AVX512BF16; }
+bool fig_cpu_favors_bf16(const fig_context *ctx) {
+    return ctx->cpu_level >= FIGK_AMX || (ctx->cpu_level == FIGK_AVX512BF16 && figk_fast_pairs());
+}

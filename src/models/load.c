@@ -268,3 +268,48 @@ fig_status fig_model_load(fig_context *ctx, const char *name, const fig_model_op
     *out = m;
     return FIG_OK;
 }
+
+/* --- weights of another model -----------------------------------------------------------------------------------*/
+
+static bool same_texts(const fig_strings *a, const fig_strings *b) {
+    for (size_t i = 0; a->n == b->n && i < a->n; i++)
+        if (strcmp(a->data[i], b->data[i])) return false;
+    return a->n == b->n;
+}
+
+static fig_status check_vocabulary(const fig_model *m, const fig_model *from) {
+    const char *what = NULL;
+    if (m->words.n && !same_texts(&m->words, &from->words)) what = "knows other words";
+    if (m->classes.n && !same_texts(&m->classes, &from->classes)) what = "has other classes";
+    if (m->tokenizer &&
+        (!from->tokenizer || strcmp(fig_tokenizer_hash(m->tokenizer), fig_tokenizer_hash(from->tokenizer))))
+        what = "has another tokenizer";
+    FIG_CHECK(m->ctx, !what, FIG_ERR_ARG, "%s: %s than this data; begin without --init_from", from->path, what);
+    return FIG_OK;
+}
+
+static fig_status copy_param(fig_model *m, const fig_model *from, const fig_param_info *p) {
+    fig_param_info q;
+    bool fits = fig_params_find(from->params, p->path, &q) && q.ndim == p->ndim &&
+                !memcmp(q.shape, p->shape, p->ndim * sizeof *p->shape);
+    FIG_CHECK(m->ctx, fits, FIG_ERR_SHAPE,
+              "%s: no %s of this model's size; --init_from takes models of the same layers", from->path, p->path);
+    float *values = FIG_NEW_N(m->ctx, float, p->numel);
+    if (!values) return FIG_ERR_NOMEM;
+    fig_status status = fig_params_get(from->params, p->path, values, FIG_F32, p->numel);
+    if (!status) status = fig_params_set(m->params, p->path, values, FIG_F32, p->numel);
+    fig__free(m->ctx, values);
+    return status;
+}
+
+fig_status fig_model_init_from(fig_model *m, const char *path) {
+    fig_model *from;
+    FIG_TRY(fig_model_load(m->ctx, path, NULL, &from));
+    fig_status status = check_vocabulary(m, from);
+    for (size_t i = 0; !status && i < fig_params_count(m->params); i++) {
+        fig_param_info p = fig_params_at(m->params, i);
+        status = copy_param(m, from, &p);
+    }
+    fig_model_free(from);
+    return status;
+}

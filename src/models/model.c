@@ -54,7 +54,7 @@ static fig_status model_start(fig_model *m) {
     m->config = FIG_NEW_N(m->ctx, uint8_t, m->arch->config_size + 1);
     if (!m->arena || !m->config) return FIG_ERR_NOMEM;
     FIG_TRY(fig__options_defaults(m->ctx, *m->arch->options, m->config, m->arena));
-    if (m->options.dtype == FIG_DTYPE_COUNT) m->options.dtype = fig_cpu_has_bf16(m->ctx) ? FIG_BF16 : FIG_F32;
+    if (m->options.dtype == FIG_DTYPE_COUNT) m->options.dtype = fig_cpu_favors_bf16(m->ctx) ? FIG_BF16 : FIG_F32;
     fig_params_options p = {.compute = m->options.dtype, .seed = m->options.seed, .inference = m->options.inference};
     return fig_params_new(m->ctx, &p, &m->params);
 }

@@ -1,8 +1,9 @@
 /* models/r3gan.c: R3GAN (Huang et al. 2024, "The GAN is dead; long live the GAN!"): two plain residual networks without
- * norms, the mirror image of each other, one stage for each power of two from 4 x 4 up. A generator begins with a
- * learnt 4 x 4 picture per channel, weighed by the latent; a discriminator ends by weighing its 4 x 4 pixels.
+ * norms, the mirror image of each other, one stage for each doubling of 4 to 7 pixels: 7, 14, 28, or 4, 8, 16, 32, 64.
+ * A generator begins with a learnt picture of that side per channel, weighed by the latent; a discriminator ends by
+ * weighing its pixels. Pictures of another side, as 30, stand in the middle of the next such one.
  *
- * Pictures whose side is no power of two stand in the middle of one that is.
+ * With patch_size above 1 squares of so many pixels are the channels of one, and there are the fewer stages.
  *
  * Letters: N pictures, C channels of a stage, L latents. */
 #include "models/gan.h"
@@ -11,21 +12,34 @@
 
 typedef struct config {
     fig__gan_config gan;
-    int64_t width, max_width, n_block, expand, group_size;
+    int64_t width, max_width, n_block, expand, group_size, patch_size;
 } config;
 
-#define FIRST 4 /* side of the first stage */
+#define LEAST 4 /* pixels of the first stage's side */
+#define MOST 7
 #define SLOPE 0.2
 #define GAIN 1.3867504905630728 /* sqrt(2 / (1 + SLOPE^2)): what a leaky ReLU takes away */
 
-static int n_stages(const config *c) {
-    int n = 1;
-    while (FIRST << (n - 1) < c->gan.image_size) n++;
+/* Pixels of the last stage's side. */
+static int64_t inner_side(const config *c) {
+    return (int64_t)fig__ceil_div((size_t)c->gan.image_size, (size_t)c->patch_size);
+}
+static int doublings(const config *c, int64_t first) {
+    int n = 0;
+    while (first << n < inner_side(c)) n++;
     return n;
 }
-static size_t side_of(const config *c) { return (size_t)FIRST << (n_stages(c) - 1); }
+/* The first side that wastes least. */
+static int64_t first_side(const config *c) {
+    int64_t best = LEAST;
+    for (int64_t f = LEAST + 1; f <= MOST; f++)
+        if (f << doublings(c, f) < best << doublings(c, best)) best = f;
+    return best;
+}
+static int n_stages(const config *c) { return doublings(c, first_side(c)) + 1; }
+static size_t side_of(const config *c) { return (size_t)((first_side(c) << (n_stages(c) - 1)) * c->patch_size); }
 
-/* Stage 0 has 4 x 4 pixels; the last one has `width` channels, and each one before it twice as many. */
+/* The last stage has `width` channels, and each one before it twice as many. */
 static size_t width_of(const config *c, int stage) {
     int64_t w = c->width;
     for (int i = n_stages(c) - 1; i > stage && w < c->max_width; i--) w *= 2;
@@ -63,9 +77,10 @@ static fig_tensor *blocks(fig_graph *g, const config *c, fig_tensor *x) {
 
 static fig_tensor *generate(fig_graph *g, const void *settings, fig_tensor *z, fig_tensor *label) {
     const config *c = settings;
-    size_t w = width_of(c, 0), edge = (side_of(c) - (size_t)c->gan.image_size) / 2, side = (size_t)c->gan.image_size;
+    size_t w = width_of(c, 0), first = (size_t)first_side(c), r = (size_t)c->patch_size,
+           edge = (side_of(c) - (size_t)c->gan.image_size) / 2, side = (size_t)c->gan.image_size;
     z = fig__gan_latent(g, &c->gan, z, label);
-    fig_tensor *basis = fig_param(g, "basis", (fig_init){FIG_INIT_NORMAL, 1}, 4, (size_t[]){1, FIRST, FIRST, w});
+    fig_tensor *basis = fig_param(g, "basis", (fig_init){FIG_INIT_NORMAL, 1}, 4, (size_t[]){1, first, first, w});
     fig_tensor *weight = fig_linear(g, "weigh", z, w, FIG_NO_BIAS, 1 / sqrt((double)fig_dim(z, -1)));
     fig_tensor *x = fig_mul(g, fig_reshape(g, weight, 4, (int64_t[]){0, 1, 1, (int64_t)w}), basis);
     for (int i = 0; i < n_stages(c); i++) {
@@ -74,7 +89,8 @@ static fig_tensor *generate(fig_graph *g, const void *settings, fig_tensor *z, f
         x = blocks(g, c, x);
         fig_leave(g);
     }
-    x = pointwise(g, "pixels", x, (size_t)c->gan.n_channels);
+    x = pointwise(g, "pixels", x, (size_t)c->gan.n_channels * r * r);
+    if (r > 1) x = fig_pixel_shuffle(g, x, r);
     if (edge || side != side_of(c))
         x = fig_contiguous(g, fig_slice(g, fig_slice(g, x, 1, (int64_t)edge, side), 2, (int64_t)edge, side));
     return x;
@@ -90,18 +106,20 @@ static fig_tensor *framed(fig_graph *g, const config *c, fig_tensor *x) {
 static fig_tensor *judge(fig_graph *g, const void *settings, fig_tensor *x, fig_tensor *label) {
     const config *c = settings;
     int last = n_stages(c) - 1;
-    x = pointwise(g, "pixels", framed(g, c, fig_cast(g, x, fig_graph_dtype(g))), width_of(c, last));
+    x = framed(g, c, fig_cast(g, x, fig_graph_dtype(g)));
+    if (c->patch_size > 1) x = fig_pixel_unshuffle(g, x, (size_t)c->patch_size);
+    x = pointwise(g, "pixels", x, width_of(c, last));
     for (int i = last; i >= 0; i--) {
         fig_enter(g, "stages.%d", i);
         x = blocks(g, c, x);
         if (i) x = pointwise(g, "widen", fig_downsample2(g, x), width_of(c, i - 1));
         fig_leave(g);
     }
-    size_t w = width_of(c, 0);
-    fig_conv_layer basis = {.kernel = {FIRST, FIRST},
+    size_t w = width_of(c, 0), first = (size_t)first_side(c);
+    fig_conv_layer basis = {.kernel = {first, first},
                             .options.groups = w,
                             .no_bias = true,
-                            .std = 1.0 / FIRST}; /* each channel by itself */
+                            .std = 1.0 / (double)first}; /* each channel by itself */
     return fig__gan_verdict(g, &c->gan, fig_conv2d(g, "basis", x, w, &basis), label, 1 / sqrt((double)w));
 }
 
@@ -113,6 +131,7 @@ static const fig_option rows[] = {
     FIG__WHOLE(config, n_block, 1, 64, "1", "residual blocks at each size"),
     FIG__WHOLE(config, expand, 1, 64, "2", "times as many channels inside of a block"),
     FIG__WHOLE(config, group_size, 1, 65536, "16", "channels that its 3 x 3 convolutions mix"),
+    FIG__WHOLE(config, patch_size, 1, 64, "1", "side of the squares of pixels that it takes as one"),
 };
 static const fig_option_table table = {rows, FIG_COUNT(rows)};
 static const fig_gan_net net = {.generate = generate, .judge = judge};

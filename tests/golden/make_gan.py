@@ -63,12 +63,24 @@ def fir(x, up):
     return F.conv_transpose2d(x, k, stride=2, padding=1, output_padding=1, groups=c)
 
 
+def to_patches(x):
+    """[n, c, h, w] to [n, 4 c, h / 2, w / 2], the channels of one pixel beside each other, as ours are."""
+    n, c, h, w = x.shape
+    return x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 3, 5, 1, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
+
+
+def from_patches(x):
+    n, c, h, w = x.shape
+    return x.view(n, 2, 2, c // 4, h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // 4, 2 * h, 2 * w)
+
+
 def lrelu(x):
     return F.leaky_relu(x, 0.2)
 
 
 class R3GAN(Net):
-    SIDE, CHANNELS, WIDTH, GROUP = 6, 3, [16, 8], 4
+    """18 pixels, framed to 20, in patches of two: stages of 5 and 10."""
+    SIDE, CHANNELS, WIDTH, GROUP, FIRST = 18, 3, [16, 8], 4, 5
 
     def block(self, path, x):
         c = x.shape[1]
@@ -78,19 +90,20 @@ class R3GAN(Net):
 
     def generate(self, z, label):
         z = torch.cat([z, self.embed("generator.class", label, LATENT)], 1)
-        basis = self.param("generator.basis", (1, 4, 4, self.WIDTH[0]))
+        basis = self.param("generator.basis", (1, self.FIRST, self.FIRST, self.WIDTH[0]))
         x = self.linear("generator.weigh", z, self.WIDTH[0])[:, :, None, None] * basis.permute(0, 3, 1, 2)
         x = self.block("generator.stages.0.blocks.0", x)
         x = fir(self.conv("generator.stages.1.narrow", x, self.WIDTH[1]), True)
         x = self.block("generator.stages.1.blocks.0", x)
-        return self.conv("generator.pixels", x, self.CHANNELS)[:, :, 1:7, 1:7]
+        return from_patches(self.conv("generator.pixels", x, 4 * self.CHANNELS))[:, :, 1:19, 1:19]
 
     def judge(self, x, label):
-        x = self.conv("discriminator.pixels", F.pad(x, (1, 1, 1, 1), value=-1), self.WIDTH[1])
+        x = to_patches(F.pad(x, (1, 1, 1, 1), value=-1))
+        x = self.conv("discriminator.pixels", x, self.WIDTH[1])
         x = self.block("discriminator.stages.1.blocks.0", x)
         x = self.conv("discriminator.stages.1.widen", fir(x, False), self.WIDTH[0])
         x = self.block("discriminator.stages.0.blocks.0", x)
-        x = self.conv("discriminator.basis", x, self.WIDTH[0], k=4, groups=self.WIDTH[0])
+        x = self.conv("discriminator.basis", x, self.WIDTH[0], k=self.FIRST, groups=self.WIDTH[0])
         return self.verdict("discriminator.", x, label)
 
     def losses(self, real, made):

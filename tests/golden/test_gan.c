@@ -10,9 +10,9 @@
 #define N 3
 
 static const char *const settings[2][2] = {
-    {"r3gan", "n_latent=5 width=8 max_width=16 group_size=4 gamma=0.7 gamma_end=0.7"},
+    {"r3gan", "n_latent=5 width=8 max_width=16 group_size=4 patch_size=2 gamma=0.7 gamma_end=0.7"},
     {"dcgan", "n_latent=5 width=6 max_width=12 gamma=0.7 gamma_end=0.7"}};
-static const size_t sides[2] = {6, 16}, channels[2] = {3, 1};
+static const size_t sides[2] = {18, 16}, channels[2] = {3, 1};
 
 typedef struct bench {
     fig_context *ctx;

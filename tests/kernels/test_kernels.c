@@ -51,7 +51,7 @@ TEST(level_by_name) {
     fig_context *ctx = check_context();
     EXPECT_OK(ctx, figk_init(ctx, "scalar"));
     EXPECT_EQ_S(fig_cpu_level(ctx), "scalar");
-    EXPECT(!fig_cpu_has_bf16(ctx));
+    EXPECT(!fig_cpu_favors_bf16(ctx));
     EXPECT(figk(ctx) == figk_at(FIGK_SCALAR));
     EXPECT_EQ_I(figk_init(ctx, "avx3"), FIG_ERR_ARG);
     EXPECT_EQ_S(fig_error(ctx), "CPU level avx3: unknown level; use scalar, avx2, avx512, avx512bf16 or amx");

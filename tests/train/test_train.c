@@ -412,7 +412,7 @@ TEST(resident_memory_is_as_planned) {
     fig_train_plan plan;
     double loss, norm;
     j.arch = "qwen3", j.settings = "n_layer=6 n_head=6 n_embd=384 block_size=64",
-    j.dtype = fig_cpu_has_bf16(ctx) ? FIG_BF16 : FIG_F32;
+    j.dtype = fig_cpu_favors_bf16(ctx) ? FIG_BF16 : FIG_F32;
     j.o.block_size = 64, j.o.batch_size = 1;
     uint64_t before = resident();
     if (!EXPECT(session_open(&j, &s) == FIG_OK)) return;
