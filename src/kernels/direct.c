@@ -15,6 +15,7 @@
 #include "kernels/direct.h"
 
 #define LANES 16 /* columns of a window; its rows are a multiple of it */
+#define WIDE 32  /* twice as many, where the leaf packs so many side by side */
 #define MAX_TAPS 64
 #define STRIP_BYTES (192u << 10) /* of a strip with what is made of it: stays in a second-level cache */
 #define PIECES_BYTES (16u << 10) /* of the weights of sixteen outputs */
@@ -101,7 +102,7 @@ static size_t strip_bytes(const strips *s, size_t rows) {
     return fig__round_up((pixels * s->from.c + s->k_pad) * size_of(s->leaf), FIG_ALIGN);
 }
 static size_t with_sums(const strips *s, size_t rows) {
-    return strip_bytes(s, rows) + flat_rows(s, rows) * LANES * sizeof(float);
+    return strip_bytes(s, rows) + flat_rows(s, rows) * WIDE * sizeof(float);
 }
 
 static strips strips_of(fig_context *fig, const figk_gemm_leaf *leaf, bool back, const figk_conv *c) {
@@ -223,15 +224,15 @@ static void copy_strip(const strips *s, size_t n, size_t first_row, size_t rows,
 }
 
 static void store_rows(const strips *s, const place *p, size_t n, size_t first_row, size_t rows, size_t channel,
-                       size_t cols, const char *acc) {
+                       size_t cols, size_t of_acc, const char *acc) {
     const picture *y = &s->to;
     for (size_t i = 0; i < rows && first_row + i < p->rows; i++) {
         size_t row = n * y->h + p->first[0] + (first_row + i) * s->step[0];
         s->leaf->store(
             &(figk_gemm_store){.rows = p->cols,
                                .cols = cols,
-                               .acc = acc + i * s->flat * LANES * sizeof(float),
-                               .acc_stride = LANES,
+                               .acc = acc + i * s->flat * of_acc * sizeof(float),
+                               .acc_stride = of_acc,
                                .c = y->data + ((row * y->w + p->first[1]) * y->c + channel) * fig_dtype_size(y->type),
                                .ct = y->type,
                                .ldc = s->step[1] * y->c,
@@ -240,12 +241,14 @@ static void store_rows(const strips *s, const place *p, size_t n, size_t first_r
     }
 }
 
-/* Sixteen columns; so many pieces at a time that their weights stay in a first-level cache. A place without pieces gets
+/* So many pieces at a time that their weights stay in a first-level cache. A place without pieces gets
  * zeros. */
-static void multiply(const strips *s, const place *p, size_t rows, const char *weights, const char *strip, char *acc) {
-    size_t of_piece = s->k_pad * LANES * size_of(s->leaf), most = FIG_MAX(PIECES_BYTES / of_piece, 1), at = 0;
+static void multiply(const strips *s, const place *p, size_t rows, const char *weights, const char *strip, char *acc,
+                     size_t cols) {
+    size_t of_piece = s->k_pad * cols * size_of(s->leaf), most = FIG_MAX(PIECES_BYTES / of_piece, 1), at = 0;
     do {
         s->leaf->window(&(figk_gemm_window){.rows = flat_rows(s, rows),
+                                            .cols = cols,
                                             .n_blocks = FIG_MIN(p->n_pieces - at, most),
                                             .k = s->k_pad,
                                             .offset = p->offset + at,
@@ -260,10 +263,12 @@ static void multiply(const strips *s, const place *p, size_t rows, const char *w
 
 static void run_group(const strips *s, const place *p, size_t n, size_t first, size_t rows, size_t z,
                       const char *weights, const char *strip, char *acc) {
-    for (size_t column = 0; column < s->out; column += LANES) {
+    size_t most = s->leaf->nr % WIDE == 0 ? WIDE : LANES;
+    for (size_t column = 0, cols; column < s->out; column += cols) {
         const char *b = column_of(s->leaf, weights, p->n_pieces * s->k_pad, column);
-        multiply(s, p, rows, b, strip + z * s->in * size_of(s->leaf), acc);
-        store_rows(s, p, n, first, rows, z * s->out + column, FIG_MIN(s->out - column, LANES), acc);
+        cols = s->out - column > LANES ? most : LANES;
+        multiply(s, p, rows, b, strip + z * s->in * size_of(s->leaf), acc, cols);
+        store_rows(s, p, n, first, rows, z * s->out + column, FIG_MIN(s->out - column, cols), cols, acc);
     }
 }
 
@@ -413,6 +418,7 @@ static void add_rows(const sums *s, rows_of_x x, size_t k, const char *y, size_t
     static const size_t here[1] = {0};
     for (size_t column = 0; column < s->out; column += LANES)
         s->leaf->window(&(figk_gemm_window){.rows = x.n,
+                                            .cols = LANES,
                                             .n_blocks = 1,
                                             .k = k,
                                             .offset = here,

@@ -59,11 +59,11 @@ typedef struct figk_gemm_decode {
     size_t y_stride;
 } figk_gemm_decode;
 
-/* acc[rows][16] = or += A B for one vector of columns, where a row of A is n_blocks pieces of k numbers, each at its
- * offset from the row's place: a window over pixels (direct.c). rows are a multiple of 16, k of k_step. B as packed,
- * the blocks one behind the other. */
+/* acc[rows][cols] = or += A B for 16 columns, or 32 where nr is a multiple of that, where a row of A is n_blocks pieces
+ * of k numbers, each at its offset from the row's place: a window over pixels (direct.c). rows are a multiple of 16, k
+ * of k_step. B as packed, the blocks one behind the other. */
 typedef struct figk_gemm_window {
-    size_t rows, n_blocks, k;
+    size_t rows, cols, n_blocks, k;
     const size_t *offset; /* elements */
     const void *a;
     size_t a_stride; /* elements */

@@ -204,11 +204,11 @@ static void pairs_pack_b(const figk_gemm_pack *p) {
 }
 
 static void pairs_window(const figk_gemm_window *p) {
-    EXPECT(p->rows % 16 == 0 && p->k % 2 == 0);
+    EXPECT(p->rows % 16 == 0 && p->k % 2 == 0 && p->cols % 16 == 0 && p->cols <= PAIR_LANES);
     for (size_t row = 0; row < p->rows; row++)
-        for (size_t lane = 0; lane < 16; lane++) {
+        for (size_t lane = 0; lane < p->cols; lane++) {
             const uint16_t *b = (const uint16_t *)p->b + 2 * lane;
-            float *sum = (float *)p->acc + row * 16 + lane;
+            float *sum = (float *)p->acc + row * p->cols + lane;
             if (!p->more) *sum = 0;
             for (size_t i = 0; i < p->n_blocks * p->k; i += 2, b += 2 * PAIR_LANES) {
                 const uint16_t *a = (const uint16_t *)p->a + row * p->a_stride + p->offset[i / p->k] + i % p->k;
