@@ -50,6 +50,9 @@ static fig_status check(fig_context *ctx, const void *settings) {
     const config *c = settings;
     FIG_CHECK(ctx, c->gan.image_size > 0 && c->gan.n_channels > 0, FIG_ERR_ARG,
               "image_size is not set; it follows from the pictures");
+    FIG_CHECK(ctx, c->patch_size == 1 || inner_side(c) >= LEAST, FIG_ERR_ARG,
+              "patches of %lld pixels leave less than %d of %lld; choose a smaller --patch_size",
+              (long long)c->patch_size, LEAST, (long long)c->gan.image_size);
     for (int i = 0; i < n_stages(c); i++)
         FIG_CHECK(ctx, width_of(c, i) * (size_t)c->expand % (size_t)c->group_size == 0, FIG_ERR_ARG,
                   "%zu channels times %lld do not divide into groups of %lld; choose another --width or --group_size",
