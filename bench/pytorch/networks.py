@@ -257,12 +257,12 @@ class Generator(Stages):
 class Discriminator(Stages):
     def __init__(self, o):
         super().__init__(o, False)
-        c = self.widths[0]
-        self.pixels = conv(self.pixel_channels, self.widths[-1], 1, bias=False)
+        c, self.pack = self.widths[0], o.pack
+        self.pixels = conv(self.pixel_channels * o.pack, self.widths[-1], 1, bias=False)
         self.basis, self.judge = nn.Conv2d(c, c, self.first, groups=c, bias=False), nn.Linear(c, 1, bias=False)
 
     def forward(self, x):
-        x = F.pad(x, (self.before, self.after) * 2, value=-1.0)
+        x = F.pad(x.unflatten(0, (-1, self.pack)).flatten(1, 2), (self.before, self.after) * 2, value=-1.0)
         x = self.pixels(F.pixel_unshuffle(x, self.patch))
         for stage in reversed(self.stages):
             x = stage["blocks"](x)

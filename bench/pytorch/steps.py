@@ -272,7 +272,7 @@ class GanStep(Step):
             x = torch.cat([real, made]).requires_grad_()
             score = judge(x).float()
             slope, = torch.autograd.grad(score.sum(), x, create_graph=True)
-            penalty = self.o.gamma / 2 * slope.float().square().sum() / len(real)
+            penalty = self.o.gamma / 2 * slope.float().square().sum() * self.o.pack / len(real)
             real, made = score.chunk(2)
             loss = F.softplus(made - real).mean() + penalty
         loss.backward()

@@ -52,13 +52,14 @@ const fig_family fig_family_flow = {.name = "flow",
                                     .record = record_flow};
 
 static void record_gan(fig_model *m, fig_graph *g) {
-    fig_tensor *z = fig_input(g, "z", FIG_F32, 2, (size_t[]){1, setting(m, "n_latent")}),
-               *label = fig__gan_label(m, g, 1);
+    size_t n = setting(m, "pack");
+    fig_tensor *z = fig_input(g, "z", FIG_F32, 2, (size_t[]){n, setting(m, "n_latent")}),
+               *label = fig__gan_label(m, g, n);
     fig__gan_judge(m, g, fig__gan_generate(m, g, z, label), label);
 }
 const fig_family fig_family_gan = {.name = "gan",
                                    .medium = "pictures",
-                                   .settings = {"image_size", "n_channels", "n_classes", "n_latent"},
+                                   .settings = {"image_size", "n_channels", "n_classes", "n_latent", "pack"},
                                    .record = record_gan};
 
 static void record_tokenizer(fig_model *m, fig_graph *g) {

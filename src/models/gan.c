@@ -17,8 +17,17 @@ fig_tensor *fig__gan_generate(const fig_model *m, fig_graph *g, fig_tensor *z, f
     fig_leave(g);
     return x;
 }
+
+/* [n * pack, h, w, c] to [n, h, w, pack * c]. */
+static fig_tensor *packed(fig_graph *g, fig_tensor *x, int64_t pack) {
+    if (pack == 1) return x;
+    int64_t h = (int64_t)fig_dim(x, 1), w = (int64_t)fig_dim(x, 2), c = (int64_t)fig_dim(x, 3);
+    x = fig_permute(g, fig_reshape(g, x, 5, (int64_t[]){-1, pack, h, w, c}), (int[]){0, 2, 3, 1, 4});
+    return fig_reshape(g, fig_contiguous(g, x), 4, (int64_t[]){-1, h, w, pack * c});
+}
 fig_tensor *fig__gan_judge(const fig_model *m, fig_graph *g, fig_tensor *x, fig_tensor *label) {
     fig_enter(g, "discriminator");
+    x = packed(g, x, ((const fig__gan_config *)m->config)->pack);
     fig_tensor *score = fig_cast(g, m->arch->net.gan->judge(g, m->config, x, label), fig__real_dtype(g));
     fig_leave(g);
     return score;
@@ -35,9 +44,11 @@ fig_tensor *fig__gan_latent(fig_graph *g, const fig__gan_config *c, fig_tensor *
 }
 
 fig_tensor *fig__gan_verdict(fig_graph *g, const fig__gan_config *c, fig_tensor *x, fig_tensor *label, double std) {
-    size_t n = label ? (size_t)c->n_latent : 1;
+    size_t n = label ? (size_t)(c->n_latent * c->pack) : 1;
     x = fig_linear(g, "judge", fig_reshape(g, x, 2, (int64_t[]){0, -1}), n, FIG_NO_BIAS, std);
-    return label ? fig_sum(g, fig_mul(g, x, class_row(g, c, label, n, 1 / sqrt((double)n))), 1) : x;
+    if (!label) return x;
+    fig_tensor *row = class_row(g, c, label, (size_t)c->n_latent, 1 / sqrt((double)n));
+    return fig_sum(g, fig_mul(g, x, fig_reshape(g, row, 2, (int64_t[]){-1, (int64_t)n})), 1);
 }
 
 /* --- the game ---------------------------------------------------------------------------------------------------*/

@@ -50,21 +50,24 @@ static fig_status record_generator(fig_trainer *t, network *n) {
     return fig__phase_descend(t, &n->phase, fig__gan_generator_loss(g, real, made));
 }
 
+/* Scores that the discriminator gives a batch. */
+static size_t n_scores(const fig_trainer *t) { return (size_t)(t->o.batch_size / config_of(t)->pack); }
+
 /* Real and made pictures as one batch, where nothing in the network lets one see the other. */
 static fig_tensor *record_together(fig_trainer *t, network *n, fig_tensor *made) {
     fig_graph *g = n->phase.g;
-    size_t batch = (size_t)t->o.batch_size;
+    size_t half = n_scores(t);
     fig_tensor *x = fig_concat(g, (fig_tensor *[]){n->x, made}, 2, 0);
     fig_tensor *score = fig__gan_judge(t->model, g, x, n->label);
-    fig_tensor *loss = fig__gan_discriminator_loss(t->model, g, fig_slice(g, score, 0, 0, batch),
-                                                   fig_slice(g, score, 0, (int64_t)batch, batch));
+    fig_tensor *loss = fig__gan_discriminator_loss(t->model, g, fig_slice(g, score, 0, 0, half),
+                                                   fig_slice(g, score, 0, (int64_t)half, half));
     if (!n->gamma) return loss;
-    return fig_add(g, loss, fig_scale(g, fig__gan_penalty(g, score, x, n->gamma), 1.0 / (double)batch));
+    return fig_add(g, loss, fig_scale(g, fig__gan_penalty(g, score, x, n->gamma), 1.0 / (double)half));
 }
 
 static fig_tensor *record_apart(fig_trainer *t, network *n, fig_tensor *made, fig_tensor *label) {
     fig_graph *g = n->phase.g;
-    double share = 1.0 / (double)t->o.batch_size;
+    double share = 1.0 / (double)n_scores(t);
     fig_tensor *real_score = fig__gan_judge(t->model, g, n->x, label),
                *made_score = fig__gan_judge(t->model, g, made, label);
     fig_tensor *loss = fig__gan_discriminator_loss(t->model, g, real_score, made_score);
@@ -103,6 +106,9 @@ static fig_status record(fig_trainer *t) {
     FIG_TRY(fig__pictures_fit(t));
     FIG_CHECK(t->ctx, !fig__gan_has_classes(t->model) || fig_pictures_get_info(t->data.pictures)->n_classes,
               FIG_ERR_ARG, "the model has classes, the pictures have none");
+    FIG_CHECK(t->ctx, t->o.batch_size % config_of(t)->pack == 0, FIG_ERR_ARG,
+              "batches of %lld pictures do not divide into packs of %lld; choose another --batch_size or --pack",
+              (long long)t->o.batch_size, (long long)config_of(t)->pack);
     if (config_of(t)->discriminator_lr != 1)
         FIG_TRY(fig_params_group(t->params, &(fig_param_group){.pattern = patterns[DISCRIMINATOR],
                                                                .lr_scale = config_of(t)->discriminator_lr,
@@ -211,7 +217,8 @@ static fig_status judge(const trial *s, const uint8_t *pictures, double *mean) {
     fig_trainer *t = s->t;
     network *n = &((gan *)t->task_state)->eval;
     fig_plan *plan = n->phase.plan;
-    size_t c = (size_t)config_of(t)->n_channels, side = (size_t)config_of(t)->image_size, batch;
+    const fig__gan_config *config = config_of(t);
+    size_t c = (size_t)config->n_channels, side = (size_t)config->image_size, pack = (size_t)config->pack, batch;
     *mean = 0;
     for (size_t first = 0; first < s->n; first += batch) {
         batch = FIG_MIN((size_t)t->o.batch_size, s->n - first);
@@ -221,7 +228,7 @@ static fig_status judge(const trial *s, const uint8_t *pictures, double *mean) {
         if (n->label) memcpy(fig_plan_data(plan, n->label), s->label + first, batch * sizeof *s->label);
         FIG_TRY(fig_plan_run(plan, NULL));
         const float *score = fig_plan_data(plan, n->phase.loss);
-        for (size_t i = 0; i < batch; i++) *mean += (double)score[i] / (double)s->n;
+        for (size_t i = 0; i < batch / pack; i++) *mean += (double)score[i] * (double)pack / (double)s->n;
     }
     return FIG_OK;
 }
@@ -280,6 +287,7 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
     fig_data_split split = info->n[FIG_SPLIT_VAL] ? FIG_SPLIT_VAL : FIG_SPLIT_TRAIN;
     size_t n = (size_t)FIG_MIN(info->n[split], MOST_PICTURES), d = fig__pictures_numbers(t);
+    n -= n % (size_t)config_of(t)->pack;
     fig__add_score(scores, "val_loss", NAN);
     if (n < 2) return FIG_OK;
     double *numbers = FIG_NEW_N(t->ctx, double, n *(3 + NEIGHBOUR + 1));

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the golden values that tests/golden/test_gan.c compares with: a small R3GAN and a small DCGAN, written after the
-papers (Huang et al. 2024; Radford et al. 2016) in PyTorch, in double precision: what the networks say, both losses, and
+"""Makes the golden values that tests/golden/test_gan.c compares with: a small R3GAN, the same judging pairs of
+pictures, and a small DCGAN, written after the papers (Huang et al. 2024; Lin et al. 2018; Radford et al. 2016) in PyTorch, in double precision: what the networks say, both losses, and
 the gradients of all parameters, with the slope penalties by differentiating twice. Needs torch and safetensors.
 
     python3 tests/golden/make_gan.py [FILE]        writes tests/golden/gan.safetensors
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 torch.manual_seed(11)
 torch.set_default_dtype(torch.float64)
-N, LATENT, CLASSES = 3, 5, 3
+N, LATENT, CLASSES = 4, 5, 3
 GAMMA = 0.7
 values = {}
 
@@ -25,8 +25,8 @@ values = {}
 class Net:
     """Parameters by our paths, made where they are first used."""
 
-    def __init__(self, name):
-        self.name, self.w = name, {}
+    def __init__(self, name, pack=1):
+        self.name, self.pack, self.w = name, pack, {}
 
     def param(self, path, shape, scale=1.0, shift=0.0):
         if path not in self.w:
@@ -45,8 +45,13 @@ class Net:
     def embed(self, path, label, n):
         return self.param(path + ".weight", (CLASSES + 1, n), 0.7)[label]
 
+    def packed(self, x):
+        """Pictures of one pack beside each other, as channels."""
+        return torch.cat([x[i::self.pack] for i in range(self.pack)], 1)
+
     def verdict(self, path, x, label):
-        return (self.linear(path + "judge", x.flatten(1), LATENT) * self.embed(path + "class", label, LATENT)).sum(1)
+        rows = self.packed(self.embed(path + "class", label, LATENT))
+        return (self.linear(path + "judge", x.flatten(1), LATENT * self.pack) * rows).sum(1)
 
 
 def flat(x):
@@ -98,7 +103,7 @@ class R3GAN(Net):
         return from_patches(self.conv("generator.pixels", x, 4 * self.CHANNELS))[:, :, 1:19, 1:19]
 
     def judge(self, x, label):
-        x = to_patches(F.pad(x, (1, 1, 1, 1), value=-1))
+        x = to_patches(F.pad(self.packed(x), (1, 1, 1, 1), value=-1))
         x = self.conv("discriminator.pixels", x, self.WIDTH[1])
         x = self.block("discriminator.stages.1.blocks.0", x)
         x = self.conv("discriminator.stages.1.widen", fir(x, False), self.WIDTH[0])
@@ -139,7 +144,7 @@ class DCGAN(Net):
 
 
 def slopes(net, x, label):
-    """Squared norms of the slope of D at each picture, summed; can be differentiated."""
+    """Squared norms of the slope of D at each pack of pictures, summed; can be differentiated."""
     x = x.detach().requires_grad_()
     slope, = torch.autograd.grad(net.judge(x, label).sum(), x, create_graph=True)
     return slope.square().sum()
@@ -152,7 +157,7 @@ def keep_gradients(net, loss, network):
 
 
 def make(net):
-    z, label = torch.randn(N, LATENT), torch.tensor([2, 0, 3])
+    z, label = torch.randn(N, LATENT), torch.tensor([2, 0, 3, 1])
     real = torch.randn(N, net.CHANNELS, net.SIDE, net.SIDE)
     made = net.generate(z, label)
     real_score, made_score = net.judge(real, label), net.judge(made, label)
@@ -160,7 +165,7 @@ def make(net):
     keep_gradients(net, g_loss, "generator")
     made = made.detach()
     d_loss = net.losses(net.judge(real, label), net.judge(made, label))[0]
-    d_loss = d_loss + GAMMA / 2 * (slopes(net, real, label) + slopes(net, made, label)) / N
+    d_loss = d_loss + GAMMA / 2 * (slopes(net, real, label) + slopes(net, made, label)) / (N // net.pack)
     keep_gradients(net, d_loss, "discriminator")
     out = {"z": z, "label": label.to(torch.int32)[:, None], "gamma": torch.tensor([GAMMA]), "loss": g_loss.reshape(1),
            "loss_discriminator": d_loss.reshape(1), "real_score": real_score, "made_score": made_score,
@@ -169,7 +174,7 @@ def make(net):
     values.update({f"{net.name}.{n}": v for n, v in out.items()})
 
 
-for net in (R3GAN("r3gan"), DCGAN("dcgan")):
+for net in (R3GAN("r3gan"), R3GAN("packed", pack=2), DCGAN("dcgan")):
     make(net)
 path = sys.argv[1] if len(sys.argv) > 1 else "tests/golden/gan.safetensors"
 safetensors.torch.save_file({k: v.detach().contiguous().clone() for k, v in values.items()}, path,
