@@ -10,7 +10,8 @@ import subprocess
 import sys
 import types
 
-BRIEF = {"eval_interval": 0, "eval_iters": 1, "checkpoint_interval": 0, "sample_count": 1}  # nothing but steps
+BRIEF = {"eval_interval": 0, "eval_iters": 1, "checkpoint_interval": 0, "sample_count": 1,
+         "init_from": ""}  # nothing but steps
 PIECES = 4  # of a measurement, behind one that is not counted
 
 

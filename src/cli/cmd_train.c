@@ -44,7 +44,7 @@ static const fig_option rows[] = {
      .kind = FIG_OPT_STRING,
      .offset = AT(init_from),
      .value = "MODEL",
-     .help = "begin with the weights of a model that has the same layers"},
+     .help = "begin with the weights of a model that has the same layers; \"\": with none"},
     {.name = "dtype",
      .kind = FIG_OPT_CHOICE,
      .offset = AT(dtype),
@@ -214,7 +214,7 @@ static fig_status make_trainer(fig__run *run) {
     FIG_TRY(apply_model_settings(run));
     FIG_TRY(run->medium->dress(run));
     FIG_TRY(fig_trainer_new(run->model, &run->content, &run->train, &run->trainer));
-    if (!run->init_from || goes_on(run)) return FIG_OK;
+    if (!run->init_from || !*run->init_from || goes_on(run)) return FIG_OK;
     FIG_TRY(fig_model_init(run->model));
     return fig_model_init_from(run->model, run->init_from);
 }
