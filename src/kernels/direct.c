@@ -241,8 +241,7 @@ static void store_rows(const strips *s, const place *p, size_t n, size_t first_r
     }
 }
 
-/* So many pieces at a time that their weights stay in a first-level cache. A place without pieces gets
- * zeros. */
+/* So many pieces at a time that their weights stay in a first-level cache. A place without pieces gets zeros. */
 static void multiply(const strips *s, const place *p, size_t rows, const char *weights, const char *strip, char *acc,
                      size_t cols) {
     size_t of_piece = s->k_pad * cols * size_of(s->leaf), most = FIG_MAX(PIECES_BYTES / of_piece, 1), at = 0;

@@ -239,15 +239,16 @@ static bool take_picture(void *user, int64_t sample, const uint8_t *pixels) {
     return true;
 }
 
-/* As many made pictures as real ones, of the same classes. */
+/* As many made pictures as real ones, of the same classes. Those of a pack lie far apart: in a folder neighbours are of
+ * one class. */
 static fig_status gather(trial *s, fig_data_split split) {
     fig_trainer *t = s->t;
     fig_draw_options o;
-    uint64_t there = fig_pictures_get_info(t->data.pictures)->n[split];
+    uint64_t there = fig_pictures_get_info(t->data.pictures)->n[split], pack = (uint64_t)config_of(t)->pack;
     int64_t *labels = FIG_NEW_N(t->ctx, int64_t, s->n);
     if (!labels) return FIG_ERR_NOMEM;
     for (size_t i = 0; i < s->n; i++) {
-        uint64_t picture = i * there / s->n;
+        uint64_t picture = (i % pack * (s->n / pack) + i / pack) * there / s->n;
         memcpy(s->real + i * s->d, fig_pictures_pixels(t->data.pictures, split, picture), s->d);
         s->label[i] = label_of(t, split, picture);
         labels[i] = s->label[i] < config_of(t)->n_classes ? s->label[i] : -1;
@@ -285,9 +286,9 @@ static fig_status run_trial(trial *s, fig_data_split split, fig_scores *scores) 
 
 static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
     const fig_pictures_info *info = fig_pictures_get_info(t->data.pictures);
-    fig_data_split split = info->n[FIG_SPLIT_VAL] ? FIG_SPLIT_VAL : FIG_SPLIT_TRAIN;
-    size_t n = (size_t)FIG_MIN(info->n[split], MOST_PICTURES), d = fig__pictures_numbers(t);
-    n -= n % (size_t)config_of(t)->pack;
+    size_t pack = (size_t)config_of(t)->pack, d = fig__pictures_numbers(t);
+    fig_data_split split = info->n[FIG_SPLIT_VAL] >= FIG_MAX(pack, 2) ? FIG_SPLIT_VAL : FIG_SPLIT_TRAIN;
+    size_t n = (size_t)FIG_MIN(info->n[split], MOST_PICTURES) / pack * pack;
     fig__add_score(scores, "val_loss", NAN);
     if (n < 2) return FIG_OK;
     double *numbers = FIG_NEW_N(t->ctx, double, n *(3 + NEIGHBOUR + 1));
