@@ -136,8 +136,7 @@ const fig__weight *fig__weights_find(const fig__weights *w, const char *name) {
 
 const fig__json *fig__weights_metadata(const fig__weights *w) { return w->metadata; }
 
-/* "[61, 32]" */
-static const char *shape_text(char *text, size_t size, int ndim, const size_t *shape) {
+const char *fig__shape_text(char *text, size_t size, int ndim, const size_t *shape) {
     size_t n = (size_t)snprintf(text, size, "[");
     for (int i = 0; i < ndim && n < size; i++) n += (size_t)snprintf(text + n, size - n, i ? ", %zu" : "%zu", shape[i]);
     if (n < size) snprintf(text + n, size - n, "]");
@@ -160,7 +159,7 @@ fig_status fig__weights_need(const fig__weights *w, const char *name, int ndim, 
     bool same = ndim < 0 || ndim == t->ndim;
     for (int i = 0; same && i < ndim; i++) same = shape[i] == t->shape[i];
     FIG_CHECK(w->ctx, same, FIG_ERR_SHAPE, "%s: tensor %s is %s, but the settings ask for %s", t->file, name,
-              shape_text(is, sizeof is, t->ndim, t->shape), shape_text(wanted, sizeof wanted, ndim, shape));
+              fig__shape_text(is, sizeof is, t->ndim, t->shape), fig__shape_text(wanted, sizeof wanted, ndim, shape));
     return FIG_OK;
 }
 

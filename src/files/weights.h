@@ -33,6 +33,8 @@ const fig__json *fig__weights_metadata(const fig__weights *w);
  * names the file, the tensor, and both shapes. */
 fig_status fig__weights_need(const fig__weights *w, const char *name, int ndim, const size_t *shape,
                              const fig__weight **out);
+/* "[61, 32]", for messages; returns text. */
+const char *fig__shape_text(char *text, size_t size, int ndim, const size_t *shape);
 /* FIG_ERR_FORMAT when a floating-point tensor holds NaN or an infinity: names it, and how many there are. Refuses types
  * that are not read here, as fig__weights_need does. */
 fig_status fig__weights_check_finite(const fig__weights *w, const fig__weight *tensor);

@@ -37,9 +37,10 @@ static fig_status take_part(fig_model *m, const fig__weights *file, const fig__w
     bool fits = w->ndim == p->ndim && w->numel <= p->numel - t->filled;
     for (int d = 1; fits && !transposed && d < p->ndim; d++) fits = w->shape[d] == p->shape[d];
     if (fits && transposed) fits = w->ndim == 2 && w->shape[0] == p->shape[1];
-    FIG_CHECK(m->ctx, fits, FIG_ERR_SHAPE, "%s: %s has shape [%zu%s%zu], which does not fit %s [%zu%s%zu]", w->file,
-              w->name, w->shape[0], w->ndim > 1 ? "," : "", w->ndim > 1 ? w->shape[1] : 0, p->path, p->shape[0],
-              p->ndim > 1 ? "," : "", p->ndim > 1 ? p->shape[1] : 0);
+    char theirs[192], ours[192];
+    FIG_CHECK(m->ctx, fits, FIG_ERR_SHAPE, "%s: %s has shape %s, which does not fit %s %s", w->file, w->name,
+              fig__shape_text(theirs, sizeof theirs, w->ndim, w->shape), p->path,
+              fig__shape_text(ours, sizeof ours, p->ndim, p->shape));
     FIG_TRY(fig__weights_check_finite(file, w));
     if (transposed)
         convert_transposed(m->ctx, w, t->values + t->filled);
