@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Makes the golden values that tests/golden/test_gan.c compares with: a small R3GAN, the same judging pairs of
-pictures, and a small DCGAN, written after the papers (Huang et al. 2024; Lin et al. 2018; Radford et al. 2016) in PyTorch, in double precision: what the networks say, both losses, and
-the gradients of all parameters, with the slope penalties by differentiating twice. Needs torch and safetensors.
+"""Makes the golden values that tests/golden/test_gan.c compares with: a small R3GAN, the same judging pairs of pictures,
+and a small DCGAN, written after the papers (Huang et al. 2024; Lin et al. 2018; Radford et al. 2016) in PyTorch, in
+double precision: what the networks say, both losses, and the gradients of all parameters, with the slope penalties by
+differentiating twice. Needs torch and safetensors.
 
     python3 tests/golden/make_gan.py [FILE]        writes tests/golden/gan.safetensors
 
