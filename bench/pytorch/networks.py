@@ -229,6 +229,7 @@ class Stages(nn.Module):
         more = (self.first << (n - 1)) * o.patch_size - o.image_size
         self.patch, self.pixel_channels = o.patch_size, o.n_channels * o.patch_size**2
         self.side, self.before, self.after = o.image_size, more // 2, more - more // 2
+        self.n_kinds = o.n_classes if o.conditional else 0
         self.widths = [min(o.width << (n - 1 - i), max(o.max_width, o.width)) for i in range(n)]
         self.stages = nn.ModuleList(nn.ModuleDict() for _ in self.widths)
         for i, (above, own) in enumerate(zip([0] + self.widths, self.widths)):
@@ -238,15 +239,26 @@ class Stages(nn.Module):
                 self.stages[i][name] = conv(*ends, 1, bias=False)
                 self.stages[i]["side"] = Resampled(own, up)
 
+    def know_classes(self, width):
+        """A row of so many numbers for each class and one for none; nothing for pictures of no class."""
+        if self.n_kinds:
+            self.add_module("class", nn.Embedding(self.n_kinds + 1, width))
+
+    def row_of(self, label):
+        return getattr(self, "class")(label)
+
 
 class Generator(Stages):
     def __init__(self, o):
         super().__init__(o, True)
         self.basis = nn.Parameter(torch.randn(1, self.first, self.first, self.widths[0]))
-        self.weigh = nn.Linear(o.n_latent, self.widths[0], bias=False)
+        self.know_classes(o.n_latent)
+        self.weigh = nn.Linear(o.n_latent * (2 if self.n_kinds else 1), self.widths[0], bias=False)
         self.pixels = conv(self.widths[-1], self.pixel_channels, 1, bias=False)
 
-    def forward(self, z):
+    def forward(self, z, label):
+        if self.n_kinds:
+            z = torch.cat([z, self.row_of(label)], 1)
         x = (self.weigh(z)[:, None, None] * self.basis).permute(0, 3, 1, 2)
         for i, stage in enumerate(self.stages):
             x = stage["blocks"](stage["side"](stage["narrow"](x)) if i else x)
@@ -259,12 +271,16 @@ class Discriminator(Stages):
         super().__init__(o, False)
         c, self.pack = self.widths[0], o.pack
         self.pixels = conv(self.pixel_channels * o.pack, self.widths[-1], 1, bias=False)
-        self.basis, self.judge = nn.Conv2d(c, c, self.first, groups=c, bias=False), nn.Linear(c, 1, bias=False)
+        self.basis = nn.Conv2d(c, c, self.first, groups=c, bias=False)
+        numbers = o.n_latent * o.pack
+        self.know_classes(numbers)
+        self.judge = nn.Linear(c, numbers if self.n_kinds else 1, bias=False)
 
-    def forward(self, x):
+    def forward(self, x, label):
         x = F.pad(x.unflatten(0, (-1, self.pack)).flatten(1, 2), (self.before, self.after) * 2, value=-1.0)
         x = self.pixels(F.pixel_unshuffle(x, self.patch))
         for stage in reversed(self.stages):
             x = stage["blocks"](x)
             x = stage["widen"](stage["side"](x)) if "side" in stage else x
-        return self.judge(self.basis(x).flatten(1))
+        score = self.judge(self.basis(x).flatten(1))
+        return (score * self.row_of(label)).sum(1, keepdim=True) if self.n_kinds else score

@@ -241,36 +241,40 @@ class GanStep(Step):
     parts = "batch", "generate", "duel"
 
     def network(self, o):
-        if o.loss != "relativistic" or (o.conditional and o.n_classes):
-            raise SystemExit("a GAN with classes or another loss: no recipe has it, nor does this script")
+        if o.loss != "relativistic" or (o.conditional and o.pack > 1):
+            raise SystemExit("a GAN of packs by class, or with another loss: no recipe has it, nor does this script")
+        self.labels = torch.randint(0, max(o.n_classes, 1), (N_PICTURES,))
         return nn.ModuleDict({"generator": networks.Generator(o), "discriminator": networks.Discriminator(o)})
 
     def players(self):
         return [self.net["generator"], self.net["discriminator"]]
 
     def batch(self):
-        return (self.draw(self.rows(), -1),)
+        rows = self.rows()
+        return self.draw(rows, -1), self.labels[rows]
 
-    def generate(self):
-        return self.net["generator"](torch.randn(self.o.batch_size, self.o.n_latent)).float()
+    def generate(self, label):
+        z = torch.randn(self.o.batch_size, self.o.n_latent)
+        return self.net["generator"](z, label).float()
 
-    def duel(self, real):
-        real, made = (self.net["discriminator"](x).float() for x in (real, self.generate()))
+    def duel(self, real, label):
+        judge = self.net["discriminator"]
+        real, made = (judge(x, label).float() for x in (real, self.generate(label)))
         return F.softplus(real - made).mean()
 
     def __call__(self):
-        real, = self.batch()
+        real, label = self.batch()
         judge = self.net["discriminator"].requires_grad_(False)
         with self.autocast():
-            loss = self.duel(real)
+            loss = self.duel(real, label)
         loss.backward()
         self.updates[0]()
         judge.requires_grad_(True)
         with self.autocast():
             with torch.no_grad():
-                made = self.generate()
+                made = self.generate(label)
             x = torch.cat([real, made]).requires_grad_()
-            score = judge(x).float()
+            score = judge(x, label.repeat(2)).float()
             slope, = torch.autograd.grad(score.sum(), x, create_graph=True)
             penalty = self.o.gamma / 2 * slope.float().square().sum() * self.o.pack / len(real)
             real, made = score.chunk(2)

@@ -7,6 +7,8 @@
  * tokens) is cut by chunks too, which are then added by a further pass. Both give the same bits, so the bits of a row
  * depend neither on m, nor on the batch, nor on the threads.
  *
+ * Where C is what the sums are, they are made in C at once; else in a tile's own memory, from which they are stored.
+ *
  * B is packed first, once for all tiles; to bound the memory of that a product goes in groups: some columns of B, or
  * some matrices of a batch. A is read in place, or else packed by each tile for itself, while it is in the cache
  * anyway. */
@@ -251,7 +253,21 @@ static size_t rows_of_a(const group *w, const tile *t, size_t k, size_t k_len, c
     return leaf->kc;
 }
 
-/* acc = the sums over one chunk of K. */
+/* Columns of the tile, whole panels, whose sums are C as they are. */
+static size_t n_in_place(const group *w, const tile *t) {
+    const figk_gemm *g = w->g;
+    const figk_gemm_leaf *leaf = w->p->leaf;
+    if (w->p->n_chunks > 1 || g->ct != leaf->real || g->alpha != 1 || g->beta != 0 || g->bias) return 0;
+    return FIG_MIN(t->cols, (g->n - w->col0 - t->col) / leaf->nr * leaf->nr);
+}
+
+static char *place_in_c(const group *w, const tile *t, size_t row, size_t col) {
+    const figk_gemm *g = w->g;
+    size_t element = (w->z0 + t->z) * g->c_step + (t->row + row) * g->ldc + w->col0 + t->col + col;
+    return (char *)g->c + element * fig_dtype_size(g->ct);
+}
+
+/* acc, or C = the sums over one chunk of K. */
 static void multiply_chunk(const group *w, const tile *t, size_t chunk, char *acc, char *block) {
     const plan *p = w->p;
     const figk_gemm_leaf *leaf = p->leaf;
@@ -264,7 +280,9 @@ static void multiply_chunk(const group *w, const tile *t, size_t chunk, char *ac
             panel.cols = FIG_MIN(leaf->nr, w->g->n - w->col0 - t->col - col);
             panel.b = b + (col * p->k_pad + k * leaf->nr) * p->elem_size;
             panel.next_b = (const char *)panel.b + p->k_pad * leaf->nr * p->elem_size;
-            panel.acc = acc + col * t->rows * p->real_size;
+            bool in_place = col < n_in_place(w, t);
+            panel.acc = in_place ? place_in_c(w, t, 0, col) : acc + col * t->rows * p->real_size;
+            panel.acc_stride = in_place ? w->g->ldc : leaf->nr;
             leaf->panel(&panel);
         }
         k += leaf->kc;
@@ -280,15 +298,14 @@ static const figk_table *kernels_of(const fig_context *fig, const figk_gemm_leaf
 static void store_tile(const group *w, const tile *t, const char *acc) {
     const figk_gemm *g = w->g;
     const figk_gemm_leaf *leaf = w->p->leaf;
-    size_t z = w->z0 + t->z, c0 = z * g->c_step + t->row * g->ldc, col0 = w->col0 + t->col;
-    size_t bias0 = z * g->bias_step + col0;
+    size_t col0 = w->col0 + t->col, bias0 = (w->z0 + t->z) * g->bias_step + col0, first = n_in_place(w, t);
     for (size_t row = 0; row < t->rows; row += STORE_ROWS)
-        for (size_t col = 0; col < t->cols; col += leaf->nr)
+        for (size_t col = first; col < t->cols; col += leaf->nr)
             leaf->store(&(figk_gemm_store){.rows = FIG_MIN(STORE_ROWS, t->rows - row),
                                            .cols = FIG_MIN(leaf->nr, g->n - col0 - col),
                                            .acc = acc + (col * t->rows + row * leaf->nr) * w->p->real_size,
                                            .acc_stride = leaf->nr,
-                                           .c = (char *)g->c + (c0 + row * g->ldc + col0 + col) * fig_dtype_size(g->ct),
+                                           .c = place_in_c(w, t, row, col),
                                            .ct = g->ct,
                                            .ldc = g->ldc,
                                            .alpha = g->alpha,

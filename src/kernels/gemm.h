@@ -4,7 +4,7 @@
  *
  *     A   [row][K padded to k_step]                    rows as they are; read in place where they already look so
  *     B   panels of nr columns, each [K padded / k_unit][nr][k_unit]; columns past n are zeros
- *     acc panels of nr columns, each [row][nr], in real: sums that are parked between blocks of K
+ *     acc panels of nr columns, each [row][nr], in real: sums that are parked between blocks of K; or C itself
  *
  * k_unit is the number of consecutive k that one lane multiplies at once: 1 in real, 2 for pairs of bf16. */
 #ifndef FIG_GEMM_H
@@ -23,7 +23,8 @@ typedef struct figk_gemm_pack {
 } figk_gemm_pack;
 
 /* acc[rows][nr] = A[rows][k] B[k][nr], or += when `more`, in the first `cols` columns at least. One chain of additions
- * over k for each element; k is a multiple of k_step, or 0. */
+ * over k for each element; k is a multiple of k_step, or 0. Between rows of acc
+ * nothing is written. */
 typedef struct figk_gemm_panel {
     size_t rows, cols, k;
     const void *a;
@@ -31,6 +32,7 @@ typedef struct figk_gemm_panel {
     const void *b;
     const void *next_b; /* will be asked for next */
     void *acc;
+    size_t acc_stride; /* elements */
     bool more;
 } figk_gemm_panel;
 

@@ -24,7 +24,7 @@ static void pack_b(const figk_gemm_pack *p) {
 static void panel(const figk_gemm_panel *p) {
     for (size_t i = 0; i < p->rows; i++) {
         const real *a = (const real *)p->a + i * p->a_stride, *b = p->b;
-        real *acc = (real *)p->acc + i * NR, sum[NR] = {0};
+        real *acc = (real *)p->acc + i * p->acc_stride, sum[NR] = {0};
         if (p->more) memcpy(sum, acc, sizeof sum);
         for (size_t k = 0; k < p->k; k++, b += NR)
             for (size_t j = 0; j < NR; j++) sum[j] += a[k] * b[j];

@@ -6,7 +6,6 @@
 
 #define NR 32
 #define K_TILE 32 /* k of a tile */
-#define ACC_STRIDE (NR * sizeof(float))
 #define B_STRIDE (NR * 2 * sizeof(uint16_t))
 
 /* Tile numbers: macros, since the instructions are made from their text. */
@@ -32,14 +31,14 @@ static void configure(size_t rows0, size_t rows1) {
 
 /* 17 to 32 rows. */
 static void multiply_32(const figk_gemm_panel *p, size_t row) {
-    size_t a_stride = p->a_stride * sizeof(uint16_t);
+    size_t a_stride = p->a_stride * sizeof(uint16_t), acc_stride = p->acc_stride * sizeof(float);
     const char *a0 = (const char *)p->a + row * a_stride, *a1 = a0 + 16 * a_stride, *b = p->b;
-    float *acc = (float *)p->acc + row * NR, *acc1 = acc + 16 * NR;
+    float *acc = (float *)p->acc + row * p->acc_stride, *acc1 = acc + 16 * p->acc_stride;
     if (p->more) {
-        amx_load(SUM00, acc, ACC_STRIDE);
-        amx_load(SUM01, acc + 16, ACC_STRIDE);
-        amx_load(SUM10, acc1, ACC_STRIDE);
-        amx_load(SUM11, acc1 + 16, ACC_STRIDE);
+        amx_load(SUM00, acc, acc_stride);
+        amx_load(SUM01, acc + 16, acc_stride);
+        amx_load(SUM10, acc1, acc_stride);
+        amx_load(SUM11, acc1 + 16, acc_stride);
     } else {
         amx_zero(SUM00);
         amx_zero(SUM01);
@@ -56,20 +55,20 @@ static void multiply_32(const figk_gemm_panel *p, size_t row) {
         amx_dot(SUM10, A1, B0);
         amx_dot(SUM11, A1, B1);
     }
-    amx_store(SUM00, acc, ACC_STRIDE);
-    amx_store(SUM01, acc + 16, ACC_STRIDE);
-    amx_store(SUM10, acc1, ACC_STRIDE);
-    amx_store(SUM11, acc1 + 16, ACC_STRIDE);
+    amx_store(SUM00, acc, acc_stride);
+    amx_store(SUM01, acc + 16, acc_stride);
+    amx_store(SUM10, acc1, acc_stride);
+    amx_store(SUM11, acc1 + 16, acc_stride);
 }
 
 /* 1 to 16 rows. */
 static void multiply_16(const figk_gemm_panel *p, size_t row) {
-    size_t a_stride = p->a_stride * sizeof(uint16_t);
+    size_t a_stride = p->a_stride * sizeof(uint16_t), acc_stride = p->acc_stride * sizeof(float);
     const char *a = (const char *)p->a + row * a_stride, *b = p->b;
-    float *acc = (float *)p->acc + row * NR;
+    float *acc = (float *)p->acc + row * p->acc_stride;
     if (p->more) {
-        amx_load(SUM00, acc, ACC_STRIDE);
-        amx_load(SUM01, acc + 16, ACC_STRIDE);
+        amx_load(SUM00, acc, acc_stride);
+        amx_load(SUM01, acc + 16, acc_stride);
     } else {
         amx_zero(SUM00);
         amx_zero(SUM01);
@@ -81,8 +80,8 @@ static void multiply_16(const figk_gemm_panel *p, size_t row) {
         amx_dot(SUM00, A0, B0);
         amx_dot(SUM01, A0, B1);
     }
-    amx_store(SUM00, acc, ACC_STRIDE);
-    amx_store(SUM01, acc + 16, ACC_STRIDE);
+    amx_store(SUM00, acc, acc_stride);
+    amx_store(SUM01, acc + 16, acc_stride);
 }
 
 static void panel(const figk_gemm_panel *p) {

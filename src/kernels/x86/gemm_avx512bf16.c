@@ -50,11 +50,11 @@ V_FN int32_t pair_at(const uint16_t *p) {
 V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row, const char *next,
                         size_t step) {
     const uint16_t *a = (const uint16_t *)p->a + row * p->a_stride, *b = p->b;
-    float *acc = (float *)p->acc + row * NR;
+    float *acc = (float *)p->acc + row * p->acc_stride;
     vf sum[MR][2];
     vi y[2];
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < vectors; j++) sum[i][j] = p->more ? v_load(acc + i * NR + j * VL) : v_zero();
+        for (size_t j = 0; j < vectors; j++) sum[i][j] = p->more ? v_load(acc + i * p->acc_stride + j * VL) : v_zero();
     for (size_t k = 0; k < p->k; k += 2, b += 2 * NR, next += step) {
         _mm_prefetch(next, _MM_HINT_T1);
         for (size_t j = 0; j < vectors; j++) y[j] = v_iload(b + j * 2 * VL);
@@ -64,7 +64,7 @@ V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, s
         }
     }
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < vectors; j++) v_store(acc + i * NR + j * VL, sum[i][j]);
+        for (size_t j = 0; j < vectors; j++) v_store(acc + i * p->acc_stride + j * VL, sum[i][j]);
 }
 
 #include "kernels/x86/gemm_rows.h"

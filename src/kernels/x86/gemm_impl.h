@@ -31,10 +31,10 @@ static void pack_b(const figk_gemm_pack *p) { pack_units_major(*p, p->k_pad, NR)
 V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, size_t row, const char *next,
                         size_t step) {
     const float *a = (const float *)p->a + row * p->a_stride, *b = p->b;
-    float *acc = (float *)p->acc + row * NR;
+    float *acc = (float *)p->acc + row * p->acc_stride;
     vf sum[14][2], y[2];
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < vectors; j++) sum[i][j] = p->more ? v_load(acc + i * NR + j * VL) : v_zero();
+        for (size_t j = 0; j < vectors; j++) sum[i][j] = p->more ? v_load(acc + i * p->acc_stride + j * VL) : v_zero();
     for (size_t k = 0; k < p->k; k++, b += NR, next += step) {
         _mm_prefetch(next, _MM_HINT_T1);
         for (size_t j = 0; j < vectors; j++) y[j] = v_load(b + j * VL);
@@ -44,7 +44,7 @@ V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, s
         }
     }
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < vectors; j++) v_store(acc + i * NR + j * VL, sum[i][j]);
+        for (size_t j = 0; j < vectors; j++) v_store(acc + i * p->acc_stride + j * VL, sum[i][j]);
 }
 
 #include "kernels/x86/gemm_rows.h"
