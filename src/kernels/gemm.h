@@ -23,8 +23,7 @@ typedef struct figk_gemm_pack {
 } figk_gemm_pack;
 
 /* acc[rows][nr] = A[rows][k] B[k][nr], or += when `more`, in the first `cols` columns at least. One chain of additions
- * over k for each element; k is a multiple of k_step, or 0. Between rows of acc
- * nothing is written. */
+ * over k for each element; k is a multiple of k_step, or 0. Rows of acc lie acc_stride apart. */
 typedef struct figk_gemm_panel {
     size_t rows, cols, k;
     const void *a;
@@ -32,7 +31,7 @@ typedef struct figk_gemm_panel {
     const void *b;
     const void *next_b; /* will be asked for next */
     void *acc;
-    size_t acc_stride; /* elements */
+    size_t acc_stride; /* elements; what lies between rows is left alone */
     bool more;
 } figk_gemm_panel;
 
