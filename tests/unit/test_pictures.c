@@ -1,7 +1,9 @@
 /* Folders, archives and arrays of pictures, prepared and read again. */
 #include "check.h"
+#include <fcntl.h>
 #include <fig/pictures.h>
 #include <math.h>
+#include <sys/stat.h>
 #include "base/file.h"
 #include "data/pictures/source.h"
 #include "media/image/image.h"
@@ -91,6 +93,24 @@ TEST(sizes_and_channels) {
     o.force = true;
     EXPECT_OK(ctx, fig_pictures_prepare(ctx, &o, &info));
     EXPECT(info.size == 16 && info.channels == 1);
+}
+
+/* A copy of the files carries other times; a training that goes on must not take it for other pictures. */
+TEST(copies_are_the_same_pictures) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir(), *path = check_path(dir, "a.png"), *out = check_path(check_tmpdir(), "out");
+    const struct timespec long_ago[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
+    fig_pictures_info info;
+    write_png(ctx, path, 8, 8, 1, 90);
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    EXPECT_EQ_I(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    EXPECT_OK(ctx, prepare(ctx, dir, out, &info));
+    EXPECT_EQ_I(info.n[FIG_SPLIT_TRAIN] + info.n[FIG_SPLIT_VAL], 1);
+    write_png(ctx, path, 8, 8, 1, 91);
+    EXPECT_EQ_I(prepare(ctx, dir, out, &info), FIG_ERR_EXISTS);
+    write_png(ctx, path, 8, 8, 1, 90);
+    write_png(ctx, check_path(dir, "b.png"), 8, 8, 1, 90);
+    EXPECT_EQ_I(prepare(ctx, dir, out, &info), FIG_ERR_EXISTS);
 }
 
 /* --- arrays -----------------------------------------------------------------------------------------------------*/

@@ -20,6 +20,24 @@ void fig__pictures_manifest_deinit(fig_context *ctx, fig__pictures_manifest *m) 
     fig__attributes_deinit(ctx, &m->attributes);
 }
 
+static bool same_texts(const fig__class_names *a, const fig__class_names *b) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) same = !strcmp(a->data[i], b->data[i]);
+    return same;
+}
+
+bool fig__pictures_manifest_same(const fig__pictures_manifest *a, const fig__pictures_manifest *b) {
+    const fig_pictures_info *x = &a->info, *y = &b->info;
+    bool same = x->size == y->size && x->channels == y->channels && x->n_classes == y->n_classes &&
+                !memcmp(x->n, y->n, sizeof x->n) && !strcmp(x->data_sha256, y->data_sha256) &&
+                same_texts(&a->classes, &b->classes) && a->attributes.n == b->attributes.n;
+    for (size_t i = 0; same && i < a->attributes.n; i++) {
+        const fig__attribute *f = &a->attributes.data[i], *g = &b->attributes.data[i];
+        same = !strcmp(f->name, g->name) && same_texts(&f->values, &g->values);
+    }
+    return same;
+}
+
 bool fig_pictures_is_prepared(const char *path) {
     char name[4096], head[256];
     if (snprintf(name, sizeof name, "%s/" NAME, path) >= (int)sizeof name) return false;

@@ -58,6 +58,8 @@ fig_status fig__pictures_manifest_save(fig_context *ctx, const char *dir, const 
 fig_status fig__pictures_manifest_parse(fig_context *ctx, const char *name, const char *text, size_t len,
                                         fig__pictures_manifest *m);
 fig_status fig__pictures_manifest_load(fig_context *ctx, const char *dir, fig__pictures_manifest *m);
+/* Whether the pictures are the same, wherever they came from. */
+bool fig__pictures_manifest_same(const fig__pictures_manifest *a, const fig__pictures_manifest *b);
 void fig__pictures_manifest_deinit(fig_context *ctx, fig__pictures_manifest *m);
 
 /* Writes the files of a folder of pictures `to`, all but its manifest: as many as are in `from`, which are grey, each

@@ -33,6 +33,7 @@ typedef struct prepare {
     fig_context *ctx;
     const fig_pictures_options *options;
     fig__pictures_manifest manifest;
+    fig__pictures_manifest *earlier; /* of the pictures that are in the folder; may be NULL */
     fig__map *class_of_name;
     int64_t largest_number; /* of classes that have no name */
     slot *slots;            /* [BATCH] */
@@ -84,22 +85,27 @@ static fig_status take_fingerprint(prepare *p) {
     return status;
 }
 
+static fig_status check_replaceable(const prepare *p, bool same) {
+    FIG_CHECK(p->ctx, same || p->options->force, FIG_ERR_EXISTS,
+              "%s: holds other pictures; name another folder, or force their replacement", p->options->out_dir);
+    return FIG_OK;
+}
+
+/* Files that carry another time may hold the same pictures: preparing them will tell. */
 static fig_status find_existing(prepare *p, bool *reused) {
     const char *dir = p->options->out_dir;
-    fig__pictures_manifest old;
     *reused = false;
     if (!fig__path_exists(dir)) return FIG_OK;
     FIG_CHECK(p->ctx, fig_pictures_is_prepared(dir), FIG_ERR_EXISTS,
               "%s: exists and holds no prepared pictures; name another folder", dir);
-    if (fig__pictures_manifest_load(p->ctx, dir, &old) == FIG_OK) {
-        *reused = !strcmp(old.fingerprint, p->manifest.fingerprint);
-        if (*reused) p->manifest.info = old.info;
-        fig__pictures_manifest_deinit(p->ctx, &old);
-    } else {
+    p->earlier = FIG_NEW(p->ctx, fig__pictures_manifest);
+    if (!p->earlier) return FIG_ERR_NOMEM;
+    if (fig__pictures_manifest_load(p->ctx, dir, p->earlier)) {
         fig_error_clear(p->ctx);
+        return check_replaceable(p, false);
     }
-    FIG_CHECK(p->ctx, *reused || p->options->force, FIG_ERR_EXISTS,
-              "%s: holds other pictures; name another folder, or force their replacement", dir);
+    *reused = !strcmp(p->earlier->fingerprint, p->manifest.fingerprint);
+    if (*reused) p->manifest.info = p->earlier->info;
     return FIG_OK;
 }
 
@@ -316,6 +322,12 @@ static fig_status read_source(prepare *p, const char *path, bool is_one_of_many)
     return status;
 }
 
+static fig_status publish(prepare *p) {
+    FIG_TRY(check_replaceable(p, !p->earlier || fig__pictures_manifest_same(p->earlier, &p->manifest)));
+    FIG_TRY(fig__pictures_manifest_save(p->ctx, p->tmp_dir, &p->manifest));
+    return fig__dir_publish(p->ctx, p->tmp_dir, p->options->out_dir);
+}
+
 static fig_status finish(prepare *p) {
     fig_pictures_info *info = &p->manifest.info;
     FIG_CHECK(p->ctx, info->n[FIG_SPLIT_TRAIN], FIG_ERR_FORMAT, "%s: no pictures to learn from%s%s",
@@ -338,8 +350,7 @@ static fig_status finish(prepare *p) {
         FIG_TRY(status);
     }
     FIG_TRY(fig__attributes_save(p->ctx, p->tmp_dir, &p->manifest.attributes, info->n));
-    FIG_TRY(fig__pictures_manifest_save(p->ctx, p->tmp_dir, &p->manifest));
-    return fig__dir_publish(p->ctx, p->tmp_dir, p->options->out_dir);
+    return publish(p);
 }
 
 static fig_status make_workers(prepare *p) {
@@ -377,8 +388,7 @@ static fig_status build_stacked(prepare *p) {
     if (!status) status = fig__pictures_stack(p->ctx, dir, p->tmp_dir, &p->manifest.info);
     if (!status) status = fig__dir_remove(p->ctx, dir);
     fig__free(p->ctx, dir);
-    if (!status) status = fig__pictures_manifest_save(p->ctx, p->tmp_dir, &p->manifest);
-    return status ? status : fig__dir_publish(p->ctx, p->tmp_dir, p->options->out_dir);
+    return status ? status : publish(p);
 }
 
 static fig_status build(prepare *p) {
@@ -423,6 +433,8 @@ static void prepare_deinit(prepare *p, bool failed) {
     fig__map_free(p->class_of_name);
     fig__sha256_free(p->sha);
     fig__pictures_manifest_deinit(p->ctx, &p->manifest);
+    if (p->earlier) fig__pictures_manifest_deinit(p->ctx, p->earlier);
+    fig__free(p->ctx, p->earlier);
 }
 
 static fig_status check_options(fig_context *ctx, const fig_pictures_options *o) {
