@@ -117,14 +117,16 @@ fig_status fig_plan_run(fig_plan *plan, const fig_run_args *args); /* args may b
 /* Debugging: a run ends with FIG_ERR_NONFINITE at the first op whose result is not finite, and names it. */
 void fig_plan_check(fig_plan *plan, bool on);
 
-/* Times of each step (an op, or a chain of element-wise ones) over all runs that were measured: the max longest,
- * longest first. */
+/* Each step (an op, or a chain of element-wise ones) over all runs that were measured: the max longest, longest
+ * first. What attention reads from a cache is not in operations and bytes. */
 typedef struct fig_op_time {
     const char *op, *path;
-    double seconds;
+    double seconds, operations, bytes; /* operations of products; bytes of all that is read and written, each once */
     uint64_t calls;
+    int ndim; /* of its main result */
+    size_t shape[FIG_MAX_DIMS];
 } fig_op_time;
-void fig_plan_profile(fig_plan *plan, bool on);
+void fig_plan_profile(fig_plan *plan, bool on); /* turned on, it begins at nothing */
 size_t fig_plan_times(const fig_plan *plan, fig_op_time *out, size_t max);
 
 #ifdef __cplusplus

@@ -57,6 +57,7 @@ enum {
     FIG_OP_LEAF = 8,    /* input or parameter */
     FIG_OP_EFFECT = 16, /* kept even when nobody reads its output */
     FIG_OP_STOP = 32,   /* passes no gradient on: what it reads needs none on its account */
+    FIG_OP_PICK = 64,   /* reads no more of input 0 than it gives: rows of a table */
 };
 
 typedef struct fig_op_sampler fig_op_sampler; /* gradient checks; below */
@@ -76,6 +77,7 @@ struct fig_op {
     void (*tangent)(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout);
     size_t (*workspace)(fig_context *ctx, const fig_node *n); /* bytes, at the recorded extents; may be NULL */
     size_t (*scratch)(fig_context *ctx, const fig_node *n);   /* bytes of each thread; may be NULL */
+    double (*operations)(const fig_node *n); /* of its products, 2 a multiply-add, at the current extents; NULL: none */
     /* Records variant 0, 1, 2 ... of a small test case with fig_sample_* inputs; NULL when there are no more. */
     fig_tensor *(*sample)(fig_op_sampler *s, int variant);
     /* The same result from simpler ops, for fused ops: compared in value and gradient. variant as in sample. */

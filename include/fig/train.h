@@ -100,6 +100,16 @@ fig_status fig_trainer_new(fig_model *model, const fig_train_data *data, const f
  * least three and for about so long; a processor that is fast for a moment is not fast for an hour. The optimizer's
  * averages are not those of a beginning then: train with another one. */
 fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_plan *plan);
+/* Where the time of a step goes, from steps like those that fig_trainer_plan measures. A row for each op of the
+ * networks (fig/graph.h), and "batch", "accumulate" (gradients of micro-batches), "grad_norm" and "optimizer" for what
+ * the trainer does itself: sums over all steps, longest first. Rows belong to the trainer, until the next profile. */
+typedef struct fig_train_profile {
+    int64_t n_steps;
+    double seconds; /* of all of them; a little of it is in no row */
+    const fig_op_time *rows;
+    size_t n;
+} fig_train_profile;
+fig_status fig_trainer_profile(fig_trainer *t, double seconds, fig_train_profile *out);
 /* Runs to the end, or until fig_cancel (saves a checkpoint and returns FIG_ERR_CANCELLED). The out_dir holds the best
  * model at the end. */
 fig_status fig_trainer_run(fig_trainer *t, fig_train_fn *on_event, void *user, fig_train_report *report);

@@ -8,6 +8,7 @@
 #include <fig/train.h>
 #include "base/file.h"
 #include "cli/meter.h"
+#include "cli/profile.h"
 #include "kernels/kernels.h"
 
 #define TEXT_BYTES 400000
@@ -20,6 +21,7 @@ typedef struct settings {
     fig_strings models;
     int dtype;
     int64_t batch_size;
+    bool profile;
 } settings;
 
 static const fig_option rows[] = {
@@ -41,6 +43,10 @@ static const fig_option rows[] = {
      .low = 0,
      .high = 4096,
      .help = "rows of a training step; 0: that of the model's setting"},
+    {.name = "profile",
+     .kind = FIG_OPT_BOOL,
+     .offset = offsetof(settings, profile),
+     .help = "also where the time of a training step goes, op by op"},
 };
 static const fig_option_table table = {rows, FIG_COUNT(rows)};
 
@@ -152,6 +158,15 @@ static fig_status make_model(bench *b, const shape *s, bool inference, fig_model
     return FIG_OK;
 }
 
+static fig_status profile(bench *b, const shape *s, fig_trainer *trainer, fig_dtype dtype, fig__json *j) {
+    fig_train_profile p;
+    fig__ceilings c = {dtype, b->peak[dtype], b->bandwidth};
+    FIG_TRY(fig_trainer_profile(trainer, TRAIN_SECONDS, &p));
+    if (b->args->globals.json) return fig__json_put(j, "train_profile", fig__profile_json(&p, &c));
+    FIG_TRY(fig__printf(b->args->ctx, "\n%s: ", s->name));
+    return fig__profile_print(b->args->ctx, &p, &c);
+}
+
 static fig_status bench_training(bench *b, const shape *s, fig__json *j) {
     fig_model *model = NULL;
     fig_trainer *trainer = NULL;
@@ -176,6 +191,7 @@ static fig_status bench_training(bench *b, const shape *s, fig__json *j) {
         fig__json_put(j, "train_mfu", fig__json_new_real(peak > 0 ? flops / peak : 0));
         fig__json_put(j, "train_memory_bytes", fig__json_new_int((int64_t)plan.total_bytes));
     }
+    if (!status && b->s.profile) status = profile(b, s, trainer, fig_model_dtype(model), j);
     fig_trainer_free(trainer);
     fig_model_free(model);
     return status;

@@ -9,12 +9,14 @@
 #include "base/file.h"
 #include "cli/meter.h"
 #include "cli/pictures.h"
+#include "cli/profile.h"
 #include "cli/run.h"
 #include "models/model.h"
 
 #define DEFAULT_MINUTES 5  /* when neither time, steps nor sizes are given */
 #define LONGEST_MEASURE 20 /* seconds of steps before a run of many minutes */
 #define PLAN_MEASURE 2     /* seconds of steps for --plan */
+#define PROFILE_MEASURE 5  /* and for --profile */
 
 #define AT(field) offsetof(fig__run, field)
 static const fig_option rows[] = {
@@ -59,6 +61,10 @@ static const fig_option rows[] = {
      .fallback = "0",
      .help = "size the model and its steps to this much time"},
     {.name = "plan", .kind = FIG_OPT_BOOL, .offset = AT(plan), .help = "print parameters, memory and time, and stop"},
+    {.name = "profile",
+     .kind = FIG_OPT_BOOL,
+     .offset = AT(profile),
+     .help = "print where a step's time goes, and stop"},
     {.name = "showcase",
      .kind = FIG_OPT_BOOL,
      .offset = AT(showcase),
@@ -157,6 +163,9 @@ static fig_status new_out_dir(fig__run *run) {
     return out ? FIG_OK : FIG_ERR_NOMEM;
 }
 
+/* Whether it prints something and stops. */
+static bool only_asks(const fig__run *run) { return run->plan || run->profile; }
+
 static fig_status check_settings(fig__run *run) {
     fig_context *ctx = run->args->ctx;
     fig_train_options *t = &run->train;
@@ -166,8 +175,9 @@ static fig_status check_settings(fig__run *run) {
                   run->data.data[i]);
     FIG_CHECK(ctx, !t->resume || t->out_dir, FIG_ERR_ARG, "--resume: which run? give --out DIR");
     FIG_CHECK(ctx, !t->resume || !t->force, FIG_ERR_ARG, "--resume and --force: give one of them");
+    FIG_CHECK(ctx, !run->plan || !run->profile, FIG_ERR_ARG, "--plan and --profile: give one of them");
     if (!t->out_dir) FIG_TRY(new_out_dir(run));
-    bool taken = !run->plan && !t->resume && !t->force && fig__is_run(ctx, t->out_dir);
+    bool taken = !only_asks(run) && !t->resume && !t->force && fig__is_run(ctx, t->out_dir);
     FIG_CHECK(ctx, !taken, FIG_ERR_EXISTS,
               "%s: holds a run already; go on with --resume, replace it with --force, or "
               "choose another --out",
@@ -281,6 +291,15 @@ static fig_status print_plan(fig__run *run) {
                        steps);
 }
 
+static fig_status print_profile(fig__run *run) {
+    fig_context *ctx = run->args->ctx;
+    fig_train_profile p;
+    fig__ceilings ceilings = fig__ceilings_measure(ctx, fig_model_dtype(run->model));
+    FIG_TRY(fig_trainer_profile(run->trainer, PROFILE_MEASURE, &p));
+    return run->args->globals.json ? fig__print_json(ctx, fig__profile_json(&p, &ceilings), 2)
+                                   : fig__profile_print(ctx, &p, &ceilings);
+}
+
 /* Data for a plan is prepared in a folder of its own, so that nothing is left behind. */
 static fig_status plan(fig__run *run) {
     fig_context *ctx = run->args->ctx;
@@ -290,7 +309,8 @@ static fig_status plan(fig__run *run) {
     run->train.out_dir = dir;
     fig_status status = open_data(run);
     if (!status) status = make_sized_trainer(run);
-    if (!status) status = print_plan(run);
+    if (!status && run->plan) status = print_plan(run);
+    if (!status && run->profile) status = print_profile(run);
     fig__dir_remove(ctx, dir);
     return status;
 }
@@ -414,7 +434,7 @@ static fig_status run_train(fig__args *args) {
     fig__meter_start(args->globals.quiet);
     fig_status status = load_settings(&run);
     if (!status) status = check_settings(&run);
-    if (!status && run.plan)
+    if (!status && only_asks(&run))
         status = plan(&run);
     else if (!status && !(status = set_up(&run)))
         status = train(&run);

@@ -48,7 +48,7 @@ bool fig__fit_to_time(fig__run *run, double seconds_per_iter) {
 
 /* What says how a command is to go, not what a run is. */
 static bool is_no_setting(const char *name) {
-    static const char *const names[] = {"resume", "force", "plan", "showcase"};
+    static const char *const names[] = {"resume", "force", "plan", "profile", "showcase"};
     for (size_t i = 0; i < FIG_COUNT(names); i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;

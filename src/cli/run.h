@@ -44,7 +44,7 @@ struct fig__run {
     double val_fraction;
     double minutes; /* to size the run to; 0 once that is done */
     int dtype;
-    bool plan, showcase, stack;
+    bool plan, profile, showcase, stack;
     /* settings of the other two */
     fig_train_options train;
     const fig_arch *arch;

@@ -67,6 +67,11 @@ fig_status fig__params_use(fig_params *p, const char *path, fig_init init, bool 
 fig_dtype fig__param_view_type(const fig_params *p, const fig__param *param);
 void *fig__param_view_data(const fig__param *param);
 
+/* Of all its products in one run. */
+double fig__graph_operations(const fig_graph *g);
+
+/* Of its numbers, each once: an axis that is repeated costs nothing. */
+size_t fig__tensor_bytes(const fig_tensor *t);
 fig_tensor *fig__tensor_new(fig_graph *g, fig_node *n, int index);
 extern const fig_op fig__op_input, fig__op_param; /* leaves */
 typedef struct fig__leaf_attr {
@@ -94,7 +99,8 @@ static inline bool fig__shape_only(const fig_node *n, int j) { return n->op->sha
  * (by tensor id). Memory from the arena. NULL: too many operands (the caller splits) or out of memory. */
 fig__ew *fig__ew_compile(fig_context *ctx, fig__arena *arena, fig_node *const *nodes, size_t n, const bool *stored);
 size_t fig__ew_scratch(const fig__ew *e);
-void fig__ew_prepare(fig__ew *e); /* again when extents changed */
+size_t fig__ew_bytes(const fig__ew *e); /* read and written by a run */
+void fig__ew_prepare(fig__ew *e);       /* again when extents changed */
 void fig__ew_run(const fig__ew *e, const fig_exec *x);
 #define FIG__EW_MAX_SLOTS 24
 /* Attributes of every element-wise node. */

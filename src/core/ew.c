@@ -144,6 +144,13 @@ fail:
 
 size_t fig__ew_scratch(const fig__ew *e) { return (size_t)e->n_slots * BLOCK * e->real_size; }
 
+size_t fig__ew_bytes(const fig__ew *e) {
+    size_t sum = 0;
+    for (size_t i = 0; i < e->n_operands; i++) sum += fig__tensor_bytes(e->operands[i].t);
+    for (size_t i = 0; i < e->n_outputs; i++) sum += fig__tensor_bytes(e->outputs[i]);
+    return sum;
+}
+
 /* --- extents ----------------------------------------------------------------------------------------------------*/
 
 static void broadcast_strides(operand *o, const fig_tensor *shape) {

@@ -35,6 +35,21 @@ fig_context *fig_graph_context(const fig_graph *g) { return g->ctx; }
 fig_params *fig_graph_params(const fig_graph *g) { return g->params; }
 fig_mode fig_graph_mode(const fig_graph *g) { return g->mode; }
 fig_dtype fig_graph_dtype(const fig_graph *g) { return g->dtype; }
+size_t fig__tensor_bytes(const fig_tensor *t) {
+    size_t bytes = fig_dtype_size(t->dtype);
+    for (int i = 0; i < t->ndim; i++)
+        if (t->stride[i]) bytes *= t->shape[i];
+    return bytes;
+}
+
+double fig__graph_operations(const fig_graph *g) {
+    double sum = 0;
+    for (size_t i = 0; i < g->nodes.n; i++) {
+        const fig_node *n = g->nodes.data[i];
+        if (n->op->operations) sum += n->op->operations(n);
+    }
+    return sum;
+}
 size_t fig_graph_n_nodes(const fig_graph *g) { return g->nodes.n; }
 const char *fig_path(const fig_graph *g) { return g->path; }
 

@@ -9,7 +9,7 @@ typedef struct fig__step {
     size_t n_nodes;
     fig__ew *ew;        /* the chain's program */
     uint32_t workspace; /* storage, or UINT32_MAX */
-    double seconds;
+    double seconds, operations, bytes; /* of the runs that were measured */
     uint64_t calls;
 } fig__step;
 

@@ -108,6 +108,20 @@ static fig_status refresh(fig_plan *p) {
 
 /* --- running ----------------------------------------------------------------------------------------------------*/
 
+static double bytes_of(const fig__step *step) {
+    const fig_node *n = step->nodes[0];
+    double sum = 0;
+    if (step->ew) return (double)fig__ew_bytes(step->ew);
+    for (int i = 0; i < n->n_out; i++) sum += (double)fig__tensor_bytes(n->out[i]);
+    double given = sum;
+    for (int i = 0; i < n->n_in; i++) {
+        if (!n->in[i] || fig__shape_only(n, i)) continue;
+        double bytes = (double)fig__tensor_bytes(n->in[i]);
+        sum += !i && n->op->flags & FIG_OP_PICK ? FIG_MIN(bytes, given) : bytes;
+    }
+    return sum;
+}
+
 static void run_step(fig_plan *p, fig__step *step, fig_exec *x) {
     double start = p->profiling ? fig__now() : 0;
     if (step->ew) {
@@ -118,6 +132,8 @@ static void run_step(fig_plan *p, fig__step *step, fig_exec *x) {
     }
     if (!p->profiling) return;
     step->seconds += fig__now() - start;
+    step->bytes += bytes_of(step);
+    step->operations += step->nodes[0]->op->operations ? step->nodes[0]->op->operations(step->nodes[0]) : 0;
     step->calls++;
 }
 
@@ -166,13 +182,29 @@ fig_status fig_plan_run(fig_plan *p, const fig_run_args *args) {
     return FIG_OK;
 }
 
-void fig_plan_profile(fig_plan *p, bool on) { p->profiling = on; }
+void fig_plan_profile(fig_plan *p, bool on) {
+    p->profiling = on;
+    for (size_t s = 0; s < p->steps.n && on; s++) {
+        fig__step *step = &p->steps.data[s];
+        step->seconds = step->operations = step->bytes = 0;
+        step->calls = 0;
+    }
+}
 
 void fig_plan_check(fig_plan *p, bool on) { p->checking = on; }
 
 static fig_op_time time_of(const fig__step *step) {
     const fig_node *last = step->nodes[step->n_nodes - 1];
-    return (fig_op_time){step->n_nodes > 1 ? "chain" : last->op->name, last->path, step->seconds, step->calls};
+    fig_op_time t = {.op = step->n_nodes > 1 ? "chain" : last->op->name,
+                     .path = last->path,
+                     .seconds = step->seconds,
+                     .operations = step->operations,
+                     .bytes = step->bytes,
+                     .calls = step->calls};
+    if (!last->n_out) return t;
+    t.ndim = last->out[0]->ndim;
+    memcpy(t.shape, last->out[0]->shape, sizeof t.shape);
+    return t;
 }
 
 size_t fig_plan_times(const fig_plan *p, fig_op_time *out, size_t max) {

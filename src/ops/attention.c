@@ -281,6 +281,19 @@ static size_t scratch_attention_bwd(fig_context *ctx, const fig_node *n) {
     figk_attn f = args_of_bwd(n);
     return figk_attention_scratch(ctx, &f, true);
 }
+/* Of the pairs that the mask leaves: two products forward, five backward. Lengths and segments are not looked at, and
+ * with a cache there is as much to read as it holds. */
+static double operations_attention(const fig_node *n) {
+    const attention_attr *a = n->attr;
+    const fig_tensor *q = n->in[Q];
+    double pairs = 0, width = (double)(q->shape[0] * q->shape[2] * q->shape[3]);
+    size_t keys = n->in[K]->shape[1], queries = q->shape[1], before = keys > queries ? keys - queries : 0;
+    for (size_t i = 0; i < queries; i++) {
+        size_t seen = a->causal ? FIG_MIN(before + i + 1, keys) : keys;
+        pairs += (double)(a->window ? FIG_MIN(seen, a->window) : seen);
+    }
+    return (n->op == &fig__op_attention ? 4 : 10) * pairs * width;
+}
 /* Variants: causal; full with other key length; window and grouped heads; lengths; segments; soft cap. */
 static fig_tensor *sample_attention(fig_op_sampler *s, int variant) {
     if (variant > 5) return NULL;
@@ -316,6 +329,7 @@ const fig_op fig__op_attention = {.name = "attention",
                                   .forward = forward_attention,
                                   .backward = backward_attention,
                                   .scratch = scratch_attention,
+                                  .operations = operations_attention,
                                   .sample = sample_attention,
                                   .composite = composite_attention};
 const fig_op fig__op_attention_bwd = {
@@ -324,6 +338,7 @@ const fig_op fig__op_attention_bwd = {
     .infer = infer_attention_bwd,
     .forward = forward_attention_bwd,
     .scratch = scratch_attention_bwd,
+    .operations = operations_attention,
     FIG_NO_GRAD("it is itself a gradient; a second order through attention is not offered")};
 
 /* A head's elements are next to each other; anything else is copied. */

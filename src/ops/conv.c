@@ -261,6 +261,13 @@ static fig_tensor *sample_weights(fig_op_sampler *s, int variant) {
     return weights(fig_sample_graph(s), x, y, w, &a);
 }
 
+/* Each number of the smaller picture meets a window of one group. */
+static double operations_conv(const fig_node *n) {
+    bool weights = n->op == &fig__op_conv_weights;
+    const fig_tensor *w = weights ? n->out[0] : n->in[1];
+    const fig_tensor *small = weights ? n->in[1] : n->op == &fig__op_conv ? n->out[0] : n->in[0];
+    return 2 * (double)fig_numel(small) * (double)(w->shape[0] * w->shape[1] * w->shape[2]);
+}
 const fig_op fig__op_conv = {.name = "conv",
                              .infer = infer_conv,
                              .forward = forward_conv,
@@ -268,6 +275,7 @@ const fig_op fig__op_conv = {.name = "conv",
                              .tangent = tangent_conv,
                              .workspace = workspace_conv,
                              .scratch = scratch_conv,
+                             .operations = operations_conv,
                              .sample = sample_conv};
 const fig_op fig__op_conv_transpose = {.name = "conv_transpose",
                                        .infer = infer_transpose,
@@ -276,6 +284,7 @@ const fig_op fig__op_conv_transpose = {.name = "conv_transpose",
                                        .tangent = tangent_transpose,
                                        .workspace = workspace_conv,
                                        .scratch = scratch_conv,
+                                       .operations = operations_conv,
                                        .sample = sample_transpose,
                                        .shape_only = 8};
 const fig_op fig__op_conv_weights = {.name = "conv_weights",
@@ -285,6 +294,7 @@ const fig_op fig__op_conv_weights = {.name = "conv_weights",
                                      .tangent = tangent_weights,
                                      .workspace = workspace_conv,
                                      .scratch = scratch_conv,
+                                     .operations = operations_conv,
                                      .sample = sample_weights};
 
 /* --- the interface ----------------------------------------------------------------------------------------------*/

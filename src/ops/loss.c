@@ -288,6 +288,10 @@ static void backward_head(fig_graph *g, fig_node *n, fig_tensor *const *dout, fi
     din[0] = b->out[0];
     din[1] = b->out[1];
 }
+/* The logits; backward makes them again, and the gradients of both factors. */
+static double operations_head(const fig_node *n) {
+    return (is_backward(n) ? 6 : 2) * (double)fig_numel(n->in[0]) * (double)n->in[1]->shape[0];
+}
 static fig_tensor *sample_head(fig_op_sampler *s, int variant) {
     if (variant > 1) return NULL;
     fig_tensor *x = fig_sample_input(s, -1, 1, 3, 2, 3, 4), *w = fig_sample_input(s, -1, 1, 2, 6, 4);
@@ -306,6 +310,7 @@ const fig_op fig__op_linear_cross_entropy = {.name = "linear_cross_entropy",
                                              .backward = backward_head,
                                              .workspace = workspace_head,
                                              .scratch = scratch_head,
+                                             .operations = operations_head,
                                              .sample = sample_head,
                                              .composite = composite_head};
 const fig_op fig__op_linear_cross_entropy_bwd = {
@@ -314,7 +319,8 @@ const fig_op fig__op_linear_cross_entropy_bwd = {
     .forward = forward_head_bwd,
     FIG_NO_GRAD("it is itself a gradient; a second order through softmax is not offered"),
     .workspace = workspace_head,
-    .scratch = scratch_head};
+    .scratch = scratch_head,
+    .operations = operations_head};
 fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *target,
                                      size_t n_class) {
     xent_attr a = {n_class};

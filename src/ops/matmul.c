@@ -106,8 +106,9 @@ static fig_tensor *laid_out(fig_graph *g, fig_tensor *t, bool against_one) {
     return fits ? t : fig_contiguous(g, t);
 }
 
-size_t fig__matmul_depth(const fig_node *n) {
-    return fig_dim(n->in[0], ((const matmul_attr *)n->attr)->trans_a ? -2 : -1);
+static double operations_matmul(const fig_node *n) {
+    size_t depth = fig_dim(n->in[0], ((const matmul_attr *)n->attr)->trans_a ? -2 : -1);
+    return 2 * (double)fig_numel(n->out[0]) * (double)depth;
 }
 
 fig_tensor *fig__matmul_as(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b, fig_dtype dtype) {
@@ -165,6 +166,7 @@ const fig_op fig__op_matmul = {.name = "matmul",
                                .tangent = tangent_matmul,
                                .workspace = workspace_matmul,
                                .scratch = scratch_matmul,
+                               .operations = operations_matmul,
                                .sample = sample_matmul};
 
 /* --- linear: x W^T + b, the bias added where the product leaves the accumulators --------------------------------*/
@@ -242,6 +244,9 @@ static fig_tensor *composite_linear(fig_op_sampler *s, int variant) {
     fig_tensor *y = fig_matmul(g, x, w, false, true);
     return variant ? fig_add(g, y, fig_sample_input(s, -1, 1, 1, 5)) : y;
 }
+static double operations_linear(const fig_node *n) {
+    return 2 * (double)fig_numel(n->out[0]) * (double)fig_dim(n->in[0], -1);
+}
 const fig_op fig__op_linear = {.name = "linear",
                                .infer = infer_linear,
                                .forward = forward_linear,
@@ -249,6 +254,7 @@ const fig_op fig__op_linear = {.name = "linear",
                                .tangent = tangent_linear,
                                .workspace = workspace_linear,
                                .scratch = scratch_linear,
+                               .operations = operations_linear,
                                .sample = sample_linear,
                                .composite = composite_linear};
 

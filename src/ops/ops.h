@@ -22,9 +22,6 @@ fig_tensor *fig__rows(fig_graph *g, fig_tensor *x);
 /* op(A) op(B) with a result type of its own (gradients of weights are fp32). */
 fig_tensor *fig__matmul_as(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b, fig_dtype dtype);
 
-size_t fig__matmul_depth(const fig_node *n); /* what it sums over */
-/* Operations of all matrix products and convolutions of a graph in one run, two for each multiply-add. */
-double fig__product_operations(const fig_graph *g);
 
 static inline fig_dtype fig__real_dtype(const fig_graph *g) { return g->dtype == FIG_F64 ? FIG_F64 : FIG_F32; }
 static inline size_t fig__real_size(const fig_node *n) { return n->graph->dtype == FIG_F64 ? 8 : 4; }

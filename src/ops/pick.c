@@ -67,6 +67,7 @@ static fig_tensor *sample_embedding(fig_op_sampler *s, int variant) {
     return variant ? NULL : fig_embedding(g, table, fig_sample_ints(s, 0, 5, 2, 2, 4));
 }
 const fig_op fig__op_embedding = {.name = "embedding",
+                                  .flags = FIG_OP_PICK,
                                   .infer = infer_embedding,
                                   .forward = forward_embedding,
                                   .backward = backward_embedding,
@@ -234,6 +235,7 @@ static fig_tensor *sample_scatter_add(fig_op_sampler *s, int variant) {
                                 fig_scatter_add(fig_sample_graph(s), x, 1, fig_sample_ints(s, 0, 6, 3, 2, 4, 3), 6));
 }
 const fig_op fig__op_gather = {.name = "gather",
+                               .flags = FIG_OP_PICK,
                                .infer = infer_pick,
                                .forward = forward_gather,
                                .backward = backward_gather,

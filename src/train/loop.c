@@ -44,7 +44,9 @@ static void tree_add(fig_trainer *t, bool last) {
 
 static fig_status micro_batch(fig_trainer *t, int phase, int64_t i, double *loss) {
     fig__phase *p = &t->phases[phase];
+    double start = fig__now();
     t->task->feed(t, phase, i);
+    fig__part_done(t, FIG__DATA, start);
     fig_run_args args = {.seed = (uint64_t)t->o.seed,
                          .step = (uint64_t)t->p.iter,
                          .sample0 = (uint64_t)(t->p.iter * t->o.grad_accum + i) * (uint64_t)t->o.batch_size,
@@ -58,9 +60,13 @@ fig_status fig__phase_gradient(fig_trainer *t, int phase, double *loss, double *
     *loss = 0;
     for (int64_t i = 0; i < t->o.grad_accum; i++) {
         FIG_TRY(micro_batch(t, phase, i, loss));
+        double start = fig__now();
         tree_add(t, i + 1 == t->o.grad_accum);
+        if (t->n_levels) fig__part_done(t, FIG__SUM, start);
     }
+    double start = fig__now();
     *norm = sqrt(fig__grad_sumsq(t->opt, t->phases[phase].part));
+    fig__part_done(t, FIG__NORM, start);
     return FIG_OK;
 }
 

@@ -230,6 +230,29 @@ double fig__grad_sumsq(fig__optimizer *opt, int part) {
     return sum;
 }
 
+/* --- what it costs ------------------------------------------------------------------------------------------------*/
+
+/* Muon's five steps: x x^T and its square, both square, and their sum times x; all in fp32 or in what it multiplies. */
+static double muon_operations(const fig_param_info *p) {
+    matrix_sizes s = wide(p);
+    double r = (double)s.rows, c = (double)s.cols;
+    return 5 * (4 * r * r * c + 2 * r * r * r);
+}
+
+void fig__optimizer_costs(const fig__optimizer *opt, int part, fig__cost *norm, fig__cost *update) {
+    *norm = *update = (fig__cost){0};
+    for (size_t i = 0; i < opt->n_info; i++) {
+        const fig_param_info *p = &opt->info[i];
+        if (!has(&opt->parts[part], p)) continue;
+        double n = (double)p->numel, words = 5; /* the gradient; weights and momentum, read and written */
+        if (opt->kind[i] == FIG_ADAMW) words += 2;
+        if (opt->ema) words += 2;
+        norm->bytes += 4 * n;
+        update->bytes += n * (4 * words + (p->copy ? 2 : 0));
+        if (opt->kind[i] == FIG_MUON) update->operations += muon_operations(p);
+    }
+}
+
 /* --- making -----------------------------------------------------------------------------------------------------*/
 
 static size_t padded(size_t n) { return fig__round_up(n, 16); }

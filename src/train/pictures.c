@@ -4,7 +4,6 @@
 #include "base/rng.h"
 #include "media/image/image.h"
 #include "media/image/values.h"
-#include "ops/ops.h"
 
 fig_status fig__pictures_fit(const fig_trainer *t) {
     FIG_CHECK(t->ctx, t->data.pictures, FIG_ERR_ARG, "%s learns from pictures", fig_model_arch(t->model)->name);
@@ -85,7 +84,7 @@ void fig__pictures_feed(const fig_trainer *t, fig_plan *plan, fig_tensor *x, int
 
 double fig__pictures_flops(const fig_trainer *t) {
     double sum = 0;
-    for (int i = 0; i < t->n_phases; i++) sum += fig__product_operations(t->phases[i].g);
+    for (int i = 0; i < t->n_phases; i++) sum += fig__graph_operations(t->phases[i].g);
     return sum * (double)t->o.grad_accum;
 }
 

@@ -3,6 +3,7 @@
  *     options.c     the option table            optimizer.c   SGD, AdamW, Muon in one sweep over memory
  *     schedule.c    learning rates              checkpoint.c  writing and reading everything a run needs to go on
  *     trainer.c     memory, sizes, checks       loop.c        the loop itself
+ *     profile.c     where a step's time goes
  *     tasks.def     what there is to learn: a file each, which knows the data, the losses and the samples */
 #ifndef FIG_TRAIN_PRIVATE_H
 #define FIG_TRAIN_PRIVATE_H
@@ -41,6 +42,12 @@ typedef struct fig__flat {
     float *data;
 } fig__flat;
 size_t fig__optimizer_state(fig__optimizer *opt, fig__flat *out, size_t max);
+
+/* What it reads, writes and multiplies: the norm of a part's gradient, and an update of it. */
+typedef struct fig__cost {
+    double bytes, operations;
+} fig__cost;
+void fig__optimizer_costs(const fig__optimizer *opt, int part, fig__cost *norm, fig__cost *update);
 
 /* --- tasks ------------------------------------------------------------------------------------------------------
  * What the loop does not know: what a batch is, which losses are descended, how a model is judged, what it shows of
@@ -95,6 +102,9 @@ typedef struct fig__progress { /* what a checkpoint restores beside the numbers 
     uint64_t log_bytes;
 } fig__progress;
 
+/* What a step is made of beside its networks: batches, sums over micro-batches, the gradient's norm, the update. */
+typedef enum fig__part { FIG__DATA, FIG__SUM, FIG__NORM, FIG__OPTIMIZER, FIG__N_PARTS } fig__part;
+
 struct fig_trainer {
     fig_context *ctx;
     fig_model *model;
@@ -115,12 +125,20 @@ struct fig_trainer {
     FILE *log;
     uint64_t records; /* bytes held before memory for data is taken: graphs, plans, tokenizer */
     bool ready, dry;  /* dry: steps are tried out and leave nothing behind */
+    bool watched;     /* times are taken of each op and of the parts of a step */
+    struct {
+        double seconds;
+        uint64_t calls;
+    } parts[FIG__N_PARTS];
+    fig_op_time *rows; /* of the last profile */
     double peak_flops;
     fig_train_fn *on_event;
     void *user;
 };
 
 fig_status fig__trainer_ready(fig_trainer *t); /* memory, first values, optimizer */
+fig_status fig__trainer_measure(fig_trainer *t, double seconds, double *per_iter);
+void fig__part_done(fig_trainer *t, fig__part part, double start); /* start: of fig__now */
 void fig__phase_free(fig__phase *phase);
 /* While recording: the phase descends this mean over one micro-batch (one number): its gradients, and the plan. */
 fig_status fig__phase_descend(fig_trainer *t, fig__phase *phase, fig_tensor *mean);

@@ -142,6 +142,7 @@ void fig_trainer_free(fig_trainer *t) {
     for (int i = 0; i < t->n_phases; i++) fig__phase_free(&t->phases[i]);
     fig__optimizer_free(t->opt);
     for (int i = 0; i < t->n_levels && t->levels; i++) fig__free(ctx, t->levels[i]);
+    fig__free(ctx, t->rows);
     fig__free(ctx, t->levels);
     fig__free(ctx, t->level_used);
     if (t->log) fclose(t->log);
@@ -149,32 +150,6 @@ void fig_trainer_free(fig_trainer *t) {
 }
 
 /* --- the plan ---------------------------------------------------------------------------------------------------*/
-
-static fig_status run_dry(fig_trainer *t, double seconds, double *per_iter) {
-    double loss, norm, start = 0, now = 0;
-    int steps = -1; /* the first pays for cold memory and is not counted */
-    for (; steps < 2 || now - start < seconds; steps++) {
-        FIG_TRY(t->task->read(t));
-        for (int phase = 0; phase < t->n_phases; phase++) {
-            FIG_TRY(fig__phase_gradient(t, phase, &loss, &norm));
-            fig__optimizer_step(t->opt, t->phases[phase].part, 1, 0, 1);
-        }
-        now = fig__now();
-        if (steps < 0) start = now;
-    }
-    *per_iter = (now - start) / steps;
-    return FIG_OK;
-}
-
-static fig_status measure(fig_trainer *t, double seconds, double *per_iter) {
-    fig__progress keep = t->p;
-    FIG_TRY(fig__trainer_ready(t));
-    t->dry = true;
-    fig_status status = run_dry(t, seconds, per_iter);
-    t->dry = false;
-    t->p = keep;
-    return status;
-}
 
 fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_plan *plan) {
     size_t arena, networks, n_flat = 0;
@@ -191,7 +166,7 @@ fig_status fig_trainer_plan(fig_trainer *t, double measure_seconds, fig_train_pl
     plan->total_bytes = t->records + plan->params_bytes + plan->optimizer_bytes + networks +
                         (uint64_t)tree_levels(t->o.grad_accum) * n_flat * sizeof(float);
     if (measure_seconds <= 0) return FIG_OK;
-    FIG_TRY(measure(t, measure_seconds, &plan->seconds_per_iter));
+    FIG_TRY(fig__trainer_measure(t, measure_seconds, &plan->seconds_per_iter));
     plan->seconds = plan->seconds_per_iter * (double)t->o.max_iters;
     return FIG_OK;
 }

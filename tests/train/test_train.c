@@ -398,6 +398,37 @@ TEST(the_plan_says_what_training_takes) {
     }
 }
 
+/* Steps that are profiled change nothing, and what they say adds up. */
+TEST(a_profile_says_where_the_time_goes) {
+    fig_context *ctx = check_context();
+    const char *dir = check_tmpdir();
+    job j = job_of(made_up_data(ctx, dir, 300, -1), check_path(dir, "out"));
+    session s;
+    fig_train_profile p;
+    j.o.optimizer = FIG_ADAMW, j.o.grad_accum = 2;
+    if (!EXPECT(session_open(&j, &s) == FIG_OK)) return;
+    EXPECT_OK(s.ctx, fig__trainer_ready(s.trainer));
+    uint64_t hash = fig_params_hash(fig_model_params(s.model));
+    EXPECT_OK(s.ctx, fig_trainer_profile(s.trainer, 0.3, &p));
+    EXPECT_EQ_I(fig_params_hash(fig_model_params(s.model)), hash);
+    double seconds = 0, operations = 0, numbers = (double)fig_params_numel(fig_model_params(s.model), true);
+    int n_parts = 0;
+    for (size_t i = 0; i < p.n; i++) {
+        const fig_op_time *r = &p.rows[i];
+        bool optimizer = !strcmp(r->op, "optimizer"), norm = !strcmp(r->op, "grad_norm");
+        seconds += r->seconds;
+        operations += r->operations;
+        if (i) EXPECT(r->seconds <= p.rows[i - 1].seconds);
+        if (optimizer) EXPECT_NEAR(r->bytes, 28 * numbers * (double)p.n_steps, 0); /* 7 words of 4 bytes */
+        if (norm) EXPECT_NEAR(r->bytes, 4 * numbers * (double)p.n_steps, 0);
+        n_parts += optimizer || norm || !strcmp(r->op, "batch") || !strcmp(r->op, "accumulate");
+    }
+    EXPECT_EQ_I(n_parts, 4);
+    EXPECT(seconds <= p.seconds && seconds >= 0.7 * p.seconds);
+    EXPECT_NEAR(operations, fig__graph_operations(s.trainer->phases[0].g) * 2 * (double)p.n_steps, 1e-6 * operations);
+    session_close(&s);
+}
+
 static uint64_t resident(void) {
     malloc_trim(0);
     return fig__rss_bytes();

@@ -225,6 +225,49 @@ TEST(times_are_kept_per_step) {
     fig_model_free(m);
 }
 
+/* Each number once, however often an axis repeats it; rows of a table as far as they are taken. */
+TEST(operations_and_bytes_are_counted) {
+    fig_context *ctx = check_context();
+    fig_graph *g;
+    EXPECT_OK(ctx, fig_graph_new(ctx, NULL, &(fig_graph_options){FIG_EVAL, FIG_F32}, &g));
+    fig_tensor *table = fig_input(g, "table", FIG_F32, 2, (size_t[]){1000, 8}),
+               *rows = fig_input(g, "rows", FIG_I32, 1, (size_t[]){6}),
+               *w = fig_input(g, "w", FIG_F32, 2, (size_t[]){5, 8}),
+               *gain = fig_input(g, "gain", FIG_F32, 1, (size_t[]){5});
+    fig_tensor *y = fig_linear_op(g, fig_embedding(g, table, rows), w, NULL);
+    fig_tensor *scaled = fig_relu(g, fig_mul(g, y, gain));
+    fig_tensor *q = fig_reshape(g, scaled, 4, (int64_t[]){1, 6, 1, 5});
+    fig_tensor *seen = fig_attention(g, q, q, q, &(fig_attention_options){.causal = true, .window = 2});
+    fig_plan *plan;
+    fig_op_time times[16];
+    EXPECT_OK(ctx, fig_graph_status(g));
+    EXPECT_OK(ctx, fig_plan_new(g, &seen, 1, NULL, &plan));
+    memset(fig_plan_data(plan, rows), 0, 6 * sizeof(int32_t));
+    fig_plan_profile(plan, true);
+    for (int run = 0; run < 2; run++) EXPECT_OK(ctx, fig_plan_run(plan, NULL));
+    static const struct {
+        const char *op;
+        double operations, numbers;
+    } wanted[] = {{"embedding", 0, 6 * 8 + 6 + 6 * 8},
+                  {"linear", 2 * 6 * 8 * 5, 6 * 8 + 5 * 8 + 6 * 5},
+                  {"chain", 0, 6 * 5 + 5 + 6 * 5},
+                  {"attention", 4 * (1 + 5 * 2) * 5, 4 * 6 * 5 + 6}};
+    size_t n = fig_plan_times(plan, times, FIG_COUNT(times));
+    EXPECT_EQ_I(n, FIG_COUNT(wanted));
+    for (size_t i = 0; i < FIG_COUNT(wanted); i++)
+        for (size_t k = 0; k < n; k++) {
+            if (strcmp(times[k].op, wanted[i].op) != 0) continue;
+            EXPECT_NEAR(times[k].operations, 2 * wanted[i].operations, 0);
+            EXPECT_NEAR(times[k].bytes, 2 * 4 * wanted[i].numbers, 0);
+        }
+    fig_plan_profile(plan, true); /* begins at nothing */
+    EXPECT_OK(ctx, fig_plan_run(plan, NULL));
+    fig_plan_times(plan, times, FIG_COUNT(times));
+    EXPECT_EQ_I(times[0].calls, 1);
+    fig_plan_free(plan);
+    fig_graph_free(g);
+}
+
 /* A poisoned buffer shows when something reads what it should not: nothing here reads `late` after its last reader, and
  * a root stays readable. */
 TEST(dead_buffers_are_filled_with_nan) {
