@@ -10,7 +10,7 @@ import subprocess
 import sys
 import types
 
-BRIEF = {"eval_interval": 0, "eval_iters": 1, "checkpoint_interval": 0, "sample_count": 1,
+BRIEF = {"eval_interval": 0, "eval_iters": 1, "checkpoint_interval": 0, "sample_count": 1, "sample_tokens": 0,
          "init_from": ""}  # nothing but steps
 PIECES = 4  # of a measurement, behind one that is not counted
 
@@ -31,8 +31,12 @@ class Figment:
         if self.out.joinpath("data").exists():
             self.data = self.out.joinpath("data").rename(self.out.parent / "data")  # prepared, once
         info = json.loads(self.call("info", self.out, "--tensors", "--json"))
-        self.tensors, self.settings = info["tensors"], types.SimpleNamespace(**{**self.recipe(), **info["settings"]})
-        self.per_step = self.settings.batch_size / rates[-1]
+        recipe = self.recipe()
+        known = {**recipe, **info["settings"], "dropout": recipe.get("dropout", 0.0)}  # which no model file keeps
+        self.tensors, self.settings = info["tensors"], types.SimpleNamespace(**known)
+        self.is_text = "image_size" not in info["settings"]
+        self.units = self.settings.batch_size * (self.settings.block_size if self.is_text else 1)  # of a step
+        self.per_step = self.units / rates[-1]
 
     def call(self, *words):
         done = subprocess.run([self.args.figment, *map(str, words)], capture_output=True, text=True)
@@ -41,7 +45,7 @@ class Figment:
         return done.stdout
 
     def train(self, steps, log_interval):
-        """Pictures a second, of every log_interval steps."""
+        """Pictures or tokens a second, of every log_interval steps."""
         options = {"out": self.out, "threads": self.args.threads, "max_iters": steps, "log_interval": log_interval}
         flags = [word for key, value in {**options, **BRIEF}.items() for word in (f"--{key}", value)]
         self.call("train", self.args.recipe, *self.more, "--data", self.data, *flags, "--force", "--quiet")
@@ -57,4 +61,4 @@ class Figment:
         """Seconds of a step, of a run of about so many."""
         piece = max(1, math.ceil(seconds / PIECES / self.per_step))
         rates = self.train((1 + PIECES) * piece, piece)[1:]
-        return statistics.mean(self.settings.batch_size / rate for rate in rates)
+        return statistics.mean(self.units / rate for rate in rates)

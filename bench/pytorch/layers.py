@@ -27,6 +27,10 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), EPS)
 
 
+def layer_norm(width, bias):
+    return nn.LayerNorm(width, EPS, bias=bias)
+
+
 def turned(x, angles):
     """Rotary positions, pairs (i, i + half)."""
     (a, b), (cos, sin) = x.chunk(2, -1), (angle.to(x.dtype) for angle in angles)
@@ -34,10 +38,10 @@ def turned(x, angles):
 
 
 class Attention(nn.Module):
-    def __init__(self, width, heads, gpt2, causal, dropout):
+    def __init__(self, width, heads, gpt2, bias, causal, dropout):
         super().__init__()
         self.heads, self.causal, self.dropout = heads, causal, dropout if causal else 0.0
-        self.qkv, self.proj = nn.Linear(width, 3 * width, bias=gpt2), nn.Linear(width, width, bias=gpt2)
+        self.qkv, self.proj = nn.Linear(width, 3 * width, bias=bias), nn.Linear(width, width, bias=bias)
         self.q_norm, self.k_norm = (nn.Identity() if gpt2 else RMSNorm(width // heads) for _ in "qk")
 
     def forward(self, x, angles):
@@ -52,29 +56,31 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    def __init__(self, width, gpt2):
+    def __init__(self, width, gpt2, bias, gelu):
         super().__init__()
         ffn = 4 * width if gpt2 else round_up(width * 8 // 3, 32)
-        self.gpt2, self.down = gpt2, nn.Linear(ffn, width, bias=gpt2)
+        self.gpt2, self.gelu, self.down = gpt2, gelu, nn.Linear(ffn, width, bias=bias)
         if gpt2:
-            self.up = nn.Linear(width, ffn)
+            self.up = nn.Linear(width, ffn, bias=bias)
         else:
-            self.gate_up = nn.Linear(width, 2 * ffn, bias=False)
+            self.gate_up = nn.Linear(width, 2 * ffn, bias=bias)
 
     def forward(self, x):
         if self.gpt2:
-            return self.down(F.gelu(self.up(x)))
+            return self.down(F.gelu(self.up(x), approximate=self.gelu))
         gate, up = self.gate_up(x).chunk(2, -1)
         return self.down(F.silu(gate) * up)
 
 
 class Block(nn.Module):
-    """gpt2: LayerNorm, GELU, biases; else RMSNorm, of queries and keys too, SwiGLU. Causal ones drop attention too."""
+    """gpt2: LayerNorm, GELU (exact, or by "tanh"), biases unless those are turned off; else RMSNorm, of queries and keys
+    too, SwiGLU. Causal ones drop attention too."""
 
-    def __init__(self, width, heads, gpt2=False, causal=False, dropout=0.0):
+    def __init__(self, width, heads, gpt2=False, causal=False, dropout=0.0, bias=True, gelu="none"):
         super().__init__()
-        self.norm1, self.norm2 = (nn.LayerNorm(width, EPS) if gpt2 else RMSNorm(width) for _ in range(2))
-        self.attn, self.mlp = Attention(width, heads, gpt2, causal, dropout), Mlp(width, gpt2)
+        bias = gpt2 and bias
+        self.norm1, self.norm2 = (layer_norm(width, bias) if gpt2 else RMSNorm(width) for _ in range(2))
+        self.attn, self.mlp = Attention(width, heads, gpt2, bias, causal, dropout), Mlp(width, gpt2, bias, gelu)
         self.dropout = dropout
 
     def forward(self, x, angles=None):

@@ -1,4 +1,4 @@
-"""The networks of figment's picture recipes in PyTorch. Sources: src/models.
+"""The networks of figment's recipes in PyTorch. Sources: src/models.
 
 Parameters bear figment's names and, by shapes(), its shapes (`figment info MODEL --tensors`), so that the two can be
 laid side by side. `o` holds figment's own settings.
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from layers import EPS, Block, Bottleneck, Captions, ConvNet, Resampled, RMSNorm, conv, flat, halved, round_up
+from layers import EPS, Block, Bottleneck, Captions, ConvNet, Resampled, RMSNorm, conv, flat, halved, layer_norm, round_up
 
 
 def shapes(net):
@@ -62,6 +62,25 @@ class Flow(nn.Module):
             h = block(h, (self.cos, self.sin))
         y = self.pixels(self.norm(h[:, : a * a]))
         return y.view(n, a, a, p, p, c).transpose(2, 3).reshape(n, side, side, c)
+
+
+class Gpt2(nn.Module):
+    """Logits of all rows of the table, which is padded to a multiple of 64."""
+
+    def __init__(self, o):
+        super().__init__()
+        self.embed = nn.Embedding(o.padded_vocab or round_up(o.vocab_size, 64), o.n_embd)
+        self.pos = nn.Embedding(o.block_size, o.n_embd)
+        kind = {"gpt2": True, "causal": True, "dropout": o.dropout, "bias": o.bias}
+        kind["gelu"] = {"gelu": "none", "gelu_tanh": "tanh"}[o.mlp]
+        self.blocks = nn.ModuleList(Block(o.n_embd, o.n_head, **kind) for _ in range(o.n_layer))
+        self.norm, self.dropout = layer_norm(o.n_embd, o.bias), o.dropout
+
+    def forward(self, tokens):
+        x = F.dropout(self.embed(tokens) + self.pos.weight, self.dropout, self.training)
+        for block in self.blocks:
+            x = block(x)
+        return F.linear(self.norm(x), self.embed.weight)
 
 
 class Tokens(nn.Module):

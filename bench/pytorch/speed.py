@@ -4,7 +4,7 @@
     python3 -m venv venv && venv/bin/pip install torch
     venv/bin/python bench/pytorch/speed.py RECIPE DATA [options] [options of figment train]
 
-RECIPE is one of recipes/ that learns from pictures, DATA what it learns from. Options that this script lacks go to
+RECIPE is one of recipes/, DATA what it learns from. Options that this script lacks go to
 figment train: `--codec runs/fsq`, `--n_importance 50 --batch_size 100`. PyTorch takes all settings from what figment
 made of the recipe, and nothing is timed unless name and shape of every parameter agree.
 
@@ -92,8 +92,9 @@ def main():
                           "torch": torch.__version__, "seconds_per_step": times, "times_as_fast": ratio}))
         return
     print(f"{args.recipe}: the same {n:,} parameters; batches of {o.batch_size}; {args.threads} threads")
+    unit = "tokens" if figment.is_text else "pictures"
     for name, t in median.items():
-        print(f"{name:20} {1000 * t:9.2f} ms a step {o.batch_size / t:9.0f} pictures/s {t / median['figment']:6.2f}")
+        print(f"{name:20} {1000 * t:9.2f} ms a step {figment.units / t:9.0f} {unit}/s {t / median['figment']:6.2f}")
     print(f"figment is {ratio:.2f} times as fast as the best of PyTorch {torch.__version__}")
 
 

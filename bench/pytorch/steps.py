@@ -1,4 +1,4 @@
-"""A whole training step of each kind of figment's pictures in PyTorch: what src/train does, on pictures of noise.
+"""A whole training step of each kind of figment's in PyTorch: what src/train does, on pictures and texts of noise.
 
 Learning rates, gamma and beta stay at their peak; captions are tokens already.
 """
@@ -12,6 +12,7 @@ import networks
 from layers import flat
 
 N_PICTURES = 4096
+N_TOKENS = 1 << 20
 
 
 class Update:
@@ -50,13 +51,45 @@ class Step:
     def __init__(self, o, bf16=False, compiled=False):
         self.o, self.bf16 = o, bf16
         self.net = self.network(o).to(memory_format=torch.channels_last)
-        self.pictures = torch.randint(0, 256, (N_PICTURES, *2 * (o.image_size,), o.n_channels), dtype=torch.uint8)
         self.updates = [Update(net, o) for net in self.players()]
         for name in self.parts if compiled else ():
             setattr(self, name, torch.compile(getattr(self, name)))
 
     def players(self):
         return [self.net]
+
+    def autocast(self):
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
+
+    def __call__(self):
+        with self.autocast():
+            loss = self.loss(*self.batch())
+        loss.backward()
+        self.updates[0]()
+        return loss
+
+
+class LanguageStep(Step):
+    network = staticmethod(networks.Gpt2)
+
+    def __init__(self, o, **how):
+        super().__init__(o, **how)
+        self.tokens = torch.randint(0, o.vocab_size, (N_TOKENS,))
+        self.window = torch.arange(o.block_size + 1)
+
+    def batch(self):
+        at = torch.randint(0, N_TOKENS - self.o.block_size, (self.o.batch_size, 1))
+        rows = self.tokens[at + self.window]
+        return rows[:, :-1], rows[:, 1:]
+
+    def loss(self, tokens, targets):
+        return F.cross_entropy(self.net(tokens).float().flatten(0, 1), targets.flatten())
+
+
+class PictureStep(Step):
+    def __init__(self, o, **how):
+        self.pictures = torch.randint(0, 256, (N_PICTURES, *2 * (o.image_size,), o.n_channels), dtype=torch.uint8)
+        super().__init__(o, **how)
 
     def rows(self):
         return torch.randint(0, N_PICTURES, (self.o.batch_size,))
@@ -74,18 +107,8 @@ class Step:
         """Whose condition is not left out."""
         return torch.rand(self.o.batch_size) >= self.o.condition_drop
 
-    def autocast(self):
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
 
-    def __call__(self):
-        with self.autocast():
-            loss = self.loss(*self.batch())
-        loss.backward()
-        self.updates[0]()
-        return loss
-
-
-class VaeStep(Step):
+class VaeStep(PictureStep):
     """The bound, or the importance-weighted one with its doubly reparameterised gradient (Tucker et al. 2019), which
     goes through all the samples or n_backward that are picked by weight."""
 
@@ -152,7 +175,7 @@ class VaeStep(Step):
         return loss
 
 
-class FsqStep(Step):
+class FsqStep(PictureStep):
     def network(self, o):
         return networks.Fsq(o.n_channels, o.levels, o.width, o.n_level, o.n_block)
 
@@ -164,7 +187,7 @@ class FsqStep(Step):
         return (error.abs() if self.o.loss == "l1" else error.square()).mean()
 
 
-class FlowStep(Step):
+class FlowStep(PictureStep):
     network = staticmethod(networks.Flow)
 
     def __init__(self, o, **how):
@@ -185,7 +208,7 @@ class FlowStep(Step):
         return ((made - x) / (1 - t).clamp_min(0.05)).square().mean()
 
 
-class TokensStep(Step):
+class TokensStep(PictureStep):
     network = staticmethod(networks.Tokens)
 
     def __init__(self, o, **how):
@@ -204,7 +227,7 @@ class TokensStep(Step):
         return F.cross_entropy(self.net(sequence).float().flatten(0, 1), codes.flatten())
 
 
-class ClassifierStep(Step):
+class ClassifierStep(PictureStep):
     network = staticmethod(networks.Classifier)
 
     def __init__(self, o, **how):
@@ -219,7 +242,7 @@ class ClassifierStep(Step):
         return F.cross_entropy(self.net(x).float(), label)
 
 
-class ContrastiveStep(Step):
+class ContrastiveStep(PictureStep):
     network = staticmethod(networks.Contrastive)
 
     def __init__(self, o, **how):
@@ -235,7 +258,7 @@ class ContrastiveStep(Step):
         return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
-class GanStep(Step):
+class GanStep(PictureStep):
     """Generator, then discriminator with R1 and R2. What is differentiated twice cannot be compiled."""
 
     parts = "batch", "generate", "duel"
@@ -284,8 +307,8 @@ class GanStep(Step):
         return loss
 
 
-STEPS = {"vae": VaeStep, "conv_vae": VaeStep, "fsq": FsqStep, "flow": FlowStep, "tokens": TokensStep,
-         "classifier": ClassifierStep, "contrastive": ContrastiveStep, "r3gan": GanStep}
+STEPS = {"gpt2": LanguageStep, "vae": VaeStep, "conv_vae": VaeStep, "fsq": FsqStep, "flow": FlowStep,
+         "tokens": TokensStep, "classifier": ClassifierStep, "contrastive": ContrastiveStep, "r3gan": GanStep}
 
 
 def make(o, **how):
@@ -293,5 +316,5 @@ def make(o, **how):
     if o.arch not in STEPS:
         raise SystemExit(f"{o.arch}: this script has {', '.join(STEPS)}")
     if o.optimizer == "sgd" or o.grad_accum > 1 or o.flip:
-        raise SystemExit("sgd, grad_accum, flip: no recipe of pictures has them, nor does this script")
+        raise SystemExit("sgd, grad_accum, flip: no recipe has them, nor does this script")
     return STEPS[o.arch](o, **how)
