@@ -56,7 +56,7 @@ typedef enum fig_log_level { FIG_LOG_DEBUG, FIG_LOG_INFO, FIG_LOG_WARNING } fig_
 
 typedef struct fig_context_options {
     int n_threads;         /* 0: OMP_NUM_THREADS, else the processors this process may use */
-    const char *cpu_level; /* NULL: FIG_CPU, else the best this machine has; "scalar" "avx2" "avx512" "amx" */
+    const char *cpu_level; /* NULL: FIG_CPU, else this machine's fastest; "scalar" "avx2" "avx512" "amx" ... */
     void (*log)(void *user, fig_log_level level, const char *message); /* NULL: messages are dropped */
     void *user;
 } fig_context_options;

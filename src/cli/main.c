@@ -26,7 +26,7 @@ static const fig_option global_rows[] = {
      .kind = FIG_OPT_STRING,
      .offset = offsetof(fig__globals, cpu),
      .value = "LEVEL",
-     .help = "highest CPU level: scalar, avx2, avx512, avx512bf16, amx; else FIG_CPU, else the best"},
+     .help = "highest CPU level: scalar, avx2, avx512, avx512bf16, amx; else FIG_CPU, else the fastest"},
     {.name = "json", .kind = FIG_OPT_BOOL, .offset = offsetof(fig__globals, json), .help = "report as JSON"},
     {.name = "quiet",
      .kind = FIG_OPT_BOOL,

@@ -155,10 +155,15 @@ static const char *list_levels(int n, char *out, size_t size) {
     return out;
 }
 
+figk_level figk_usual_level(void) {
+    figk_level best = figk_best_level();
+    return best == FIGK_AVX512BF16 && !figk_fast_pairs() ? FIGK_AVX512 : best;
+}
+
 fig_status figk_init(fig_context *fig, const char *level_name) {
     const char *source = "CPU level ", *name = level_name;
     if (!name && (name = getenv("FIG_CPU"))) source = "FIG_CPU=";
-    int best = (int)figk_best_level(), level = name && *name ? level_of_name(name) : best;
+    int best = (int)figk_best_level(), level = name && *name ? level_of_name(name) : (int)figk_usual_level();
     char names[64];
     FIG_CHECK(fig, level >= 0, FIG_ERR_ARG, "%s%s: unknown level; use %s", source, name,
               list_levels(FIGK_LEVEL_COUNT, names, sizeof names));

@@ -185,6 +185,7 @@ const figk_table *figk(const fig_context *fig);  /* of the context's level, floa
 const figk_table *figk_oracle(void);             /* scalar, double */
 const figk_table *figk_at(figk_level level);     /* NULL when this machine lacks it */
 figk_level figk_best_level(void);                /* what CPU and OS allow */
+figk_level figk_usual_level(void);               /* the fastest: where pairs are slow, bf16 is multiplied as fp32 */
 bool figk_fast_pairs(void);                      /* whether vdpbf16ps does more than the two FMAs that it replaces */
 const char *figk_level_name(figk_level level);   /* "scalar" "avx2" "avx512" "avx512bf16" "amx" */
 fig_status figk_init(fig_context *fig, const char *level_name); /* NULL: FIG_CPU, else the best */
