@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from layers import EPS, Block, Bottleneck, Captions, ConvNet, Resampled, RMSNorm, conv, flat, halved, layer_norm, round_up
+from layers import (EPS, Block, Bottleneck, Captions, ConvNet, Resampled, RMSNorm, conv, flat, halved, layer_norm,
+                    round_up)
 
 
 def shapes(net):
