@@ -1,7 +1,7 @@
 #!/bin/sh
-# How many of Stacked MNIST's 1,000 modes an R3GAN draws, for three seeds: recipes/stacked-mnist.yaml, then 25,600 pictures
-# judged by the MNIST classifier, one line of JSON for each seed in docs/results/stacked-mnist.jsonl. A seed takes 63 to 71
-# minutes on one core.
+# How many of Stacked MNIST's 1,000 modes an R3GAN draws, for three seeds: recipes/stacked-mnist.yaml, then 25,600
+# pictures judged by the MNIST classifier, one line of JSON for each seed in docs/results/stacked-mnist.jsonl. A seed
+# takes 40 to 49 minutes on one core.
 #
 # usage: docs/results/stacked-mnist.sh DATA     DATA: the folder of MNIST's four files
 set -eu
