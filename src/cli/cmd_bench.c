@@ -70,7 +70,7 @@ typedef struct bench {
     settings s;
     char *dir; /* temporary: text, tokens */
     fig_dataset *data;
-    double peak[FIG_DTYPE_COUNT], bandwidth;
+    double peak[FIG_DTYPE_COUNT], bandwidth, cache_bandwidth;
     fig__json *report;
 } bench;
 
@@ -85,14 +85,17 @@ static fig_status ceilings(bench *b) {
         fig__json_put(peaks, fig_dtype_name(types[i]), fig__json_new_real(b->peak[types[i]]));
     }
     b->bandwidth = figk_read_bandwidth(ctx, READ_BYTES);
+    b->cache_bandwidth = figk_cache_bandwidth(ctx);
     fig__json_put(b->report, "cpu_level", fig__json_new_str(fig_cpu_level(ctx)));
     fig__json_put(b->report, "threads", fig__json_new_int(fig_n_threads(ctx)));
     fig__json_put(b->report, "peak_flops", peaks);
     fig__json_put(b->report, "read_bytes_per_second", fig__json_new_real(b->bandwidth));
+    fig__json_put(b->report, "cache_bytes_per_second", fig__json_new_real(b->cache_bandwidth));
     if (b->args->globals.json) return FIG_OK;
-    return fig__printf(ctx, "%s, %d threads: matrix peak %.0f GFLOP/s float32, %.0f bfloat16; memory %.1f GB/s\n",
-                       fig_cpu_level(ctx), fig_n_threads(ctx), b->peak[FIG_F32] / 1e9, b->peak[FIG_BF16] / 1e9,
-                       b->bandwidth / 1e9);
+    return fig__printf(
+        ctx, "%s, %d threads: matrix peak %.0f GFLOP/s float32, %.0f bfloat16; memory %.1f GB/s, cache %.0f\n",
+        fig_cpu_level(ctx), fig_n_threads(ctx), b->peak[FIG_F32] / 1e9, b->peak[FIG_BF16] / 1e9, b->bandwidth / 1e9,
+        b->cache_bandwidth / 1e9);
 }
 
 /* --- data ---------------------------------------------------------------------------------------------------------*/

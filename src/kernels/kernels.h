@@ -156,6 +156,8 @@ typedef struct figk_gemm_leaf figk_gemm_leaf;
 double figk_peak_flops(fig_context *fig, fig_dtype type, int n_threads);
 /* Bytes per second that all threads together read from an array of so many bytes; 0 when there is no memory for it. */
 double figk_read_bandwidth(fig_context *fig, size_t bytes);
+/* The same, each thread from 256 KiB of its own, which stay in its second-level cache. */
+double figk_cache_bandwidth(fig_context *fig);
 
 /* --- optimizers -----------------------------------------------------------------------------------------------*/
 typedef struct figk_adamw_args {

@@ -374,4 +374,5 @@ TEST(ceilings_are_measured) {
     EXPECT(figk_peak_flops(fig, FIG_BF16, 1) > 1e8);
     EXPECT(figk_read_bandwidth(fig, 1u << 24) > 1e8);
     EXPECT(figk_read_bandwidth(fig, 0) == 0);
+    EXPECT(figk_cache_bandwidth(fig) > 1e8);
 }
