@@ -17,7 +17,7 @@
 
 #define MAX_RUNS 10000
 #define TURNS 4
-#define AWAKE_NS 20000000
+#define AWAKE 0.03 /* seconds that an idle thread of the other side may spin */
 
 typedef struct pair {
     double own, peer; /* seconds */
@@ -114,12 +114,13 @@ typedef struct job {
 static void run_own(const job *j) { figk_gemm_run(j->fig, j->g); }
 static void run_peer(const job *j) { peer_run(j->peer); }
 
-/* Both keep their threads awake for a while, in which the other one must not be measured. The first run is not counted.
- */
+/* Both keep their threads awake for a while, in which the other one must not be measured; nor must this thread sleep,
+ * or a virtual machine gives its processor away. The first run is not counted. */
 static int take_turn(const job *j, void (*run)(const job *j), double seconds, double *times, int n) {
     double start = fig__now(), then;
-    if (fig_n_threads(j->fig) > 1) nanosleep(&(struct timespec){.tv_nsec = AWAKE_NS}, NULL);
+    while (fig_n_threads(j->fig) > 1 && fig__now() - start < AWAKE) continue;
     run(j);
+    start = fig__now();
     for (int i = 0; i < 2 || (n < MAX_RUNS && fig__now() - start < seconds); i++) {
         then = now(j->fig);
         run(j);
