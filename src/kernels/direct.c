@@ -7,15 +7,16 @@
  *
  *     y from x    rows are pixels, k goes over taps and channels. Lines a stride apart follow each other in the strip.
  *     x from y    the same with strips of y, once for each of the stride's places, which have taps of their own
- *     w           rows are channels of x, k over pixels; x is turned so that pixels a stride apart follow each other,
- *                 and y has zeros where lines hang over. Pictures go in at most BLOCKS blocks, whose sums are added in
- *                 order.
+ *     w           rows are channels of x, k over pixels, a line of y being a block; x is turned so that pixels a stride
+ *                 apart follow each other. Pictures go in at most BLOCKS blocks, whose sums are added in order.
  *
  * Letters as in kernels.h; a line is what is stored for a row of pixels. */
 #include "kernels/direct.h"
 
 #define LANES 16 /* columns of a window; its rows are a multiple of it */
 #define WIDE 32  /* twice as many, where the leaf packs so many side by side */
+#define LINES 64 /* of y in one call for the gradient of w */
+#define SHORT_LINE 8
 #define MAX_TAPS 64
 #define STRIP_BYTES (192u << 10) /* of a strip with what is made of it: stays in a second-level cache */
 #define PIECES_BYTES (16u << 10) /* of the weights of sixteen outputs */
@@ -60,7 +61,9 @@ typedef struct strips {
     ptrdiff_t low[2];          /* the first line and pixel of a window of result 0 */
     size_t high[2];            /* how far beyond them windows reach */
     size_t all_rows;           /* rows of results, of the place that has most */
-    size_t line, flat;         /* pixels stored for a line; results of one, with those that hang over */
+    size_t line;               /* pixels stored for a line */
+    size_t flat;               /* results of a line, with those that hang over: all that it stores, */
+    bool by_line;              /* or the next multiple of LANES, line by line, where that is less */
     size_t rows, n_strips;     /* rows in a strip; strips of a picture */
     size_t k, k_pad, n_pieces; /* numbers of a piece of a window, and as multiplied; pieces of all places */
     char *packed;
@@ -95,6 +98,7 @@ static void windows_back(strips *s, int axis) {
 
 static size_t phase_lines(const strips *s, size_t rows) { return rows + s->high[0] / s->stride[0]; }
 static size_t flat_rows(const strips *s, size_t rows) { return fig__round_up(rows * s->flat, LANES); }
+static size_t line_elements(const strips *s) { return s->line * s->from.c; }
 
 /* All lines; and what rows that hang over read behind the last. */
 static size_t strip_bytes(const strips *s, size_t rows) {
@@ -122,7 +126,8 @@ static strips strips_of(fig_context *fig, const figk_gemm_leaf *leaf, bool back,
     s.all_rows = fig__ceil_div(s.to.h, s.step[0]);
     size_t all_cols = fig__ceil_div(s.to.w, s.step[1]);
     s.line = fig__round_up((all_cols - 1) * s.stride[1] + s.high[1] + 1, s.stride[1]);
-    s.flat = s.line / s.stride[1];
+    s.flat = FIG_MIN(s.line / s.stride[1], fig__round_up(all_cols, LANES));
+    s.by_line = s.flat < s.line / s.stride[1];
     for (s.n_strips = 1; s.n_strips <= s.all_rows; s.n_strips++) {
         s.rows = fig__ceil_div(s.all_rows, s.n_strips);
         if (with_sums(&s, s.rows) <= STRIP_BYTES) break;
@@ -245,17 +250,19 @@ static void store_rows(const strips *s, const place *p, size_t n, size_t first_r
 static void multiply(const strips *s, const place *p, size_t rows, const char *weights, const char *strip, char *acc,
                      size_t cols) {
     size_t of_piece = s->k_pad * cols * size_of(s->leaf), most = FIG_MAX(PIECES_BYTES / of_piece, 1), at = 0;
+    size_t n_lines = s->by_line ? rows : 1, of_line = s->by_line ? s->flat : flat_rows(s, rows);
     do {
-        s->leaf->window(&(figk_gemm_window){.rows = flat_rows(s, rows),
-                                            .cols = cols,
-                                            .n_blocks = FIG_MIN(p->n_pieces - at, most),
-                                            .k = s->k_pad,
-                                            .offset = p->offset + at,
-                                            .a = strip,
-                                            .a_stride = s->stride[1] * s->from.c,
-                                            .b = weights + at * s->k_pad * s->leaf->nr * size_of(s->leaf),
-                                            .acc = acc,
-                                            .more = at > 0});
+        for (size_t line = 0; line < n_lines; line++)
+            s->leaf->window(&(figk_gemm_window){.rows = of_line,
+                                                .cols = cols,
+                                                .n_blocks = FIG_MIN(p->n_pieces - at, most),
+                                                .k = s->k_pad,
+                                                .offset = p->offset + at,
+                                                .a = strip + line * line_elements(s) * size_of(s->leaf),
+                                                .a_stride = s->stride[1] * s->from.c,
+                                                .b = weights + at * s->k_pad * s->leaf->nr * size_of(s->leaf),
+                                                .acc = acc + line * of_line * cols * sizeof(float),
+                                                .more = at > 0});
         at += most;
     } while (at < p->n_pieces);
 }
@@ -300,7 +307,10 @@ typedef struct sums {
     const figk_gemm_leaf *leaf;
     fig_context *fig;
     size_t n_blocks, in, out;
-    size_t line;           /* numbers of k for a line of y */
+    size_t line;           /* pixels of x that the windows of a line of y meet */
+    bool joined;           /* short lines: all in one block, with zeros in y where they hang over */
+    size_t k;              /* numbers of k for a line of y */
+    size_t offset[LINES];  /* where lines begin */
     size_t rows, n_strips; /* lines of y in a strip; strips of a picture */
     bool spread;           /* few channels: a row for each tap and channel, copied; else channels are the rows */
     size_t n_rows;         /* of all windows for a column block: sums for each lane of it */
@@ -321,7 +331,7 @@ static size_t spread_size(const sums *s, size_t rows) {
 }
 static size_t strip_size(const sums *s, size_t rows) {
     return turned_size(s, rows) + spread_size(s, rows) +
-           fig__round_up(panels_bytes(s->leaf, rows * s->line, s->out), FIG_ALIGN);
+           fig__round_up(panels_bytes(s->leaf, rows * s->k, s->out), FIG_ALIGN);
 }
 static size_t sums_size(const sums *s) { return fig__ceil_div(s->out, LANES) * s->n_rows * LANES * sizeof(float); }
 
@@ -329,6 +339,9 @@ static sums sums_of(fig_context *fig, const figk_gemm_leaf *leaf, const figk_con
     sums s = {.c = c, .leaf = leaf, .fig = fig, .in = group_in(c), .out = group_out(c)};
     s.n_blocks = FIG_MIN(c->n, BLOCKS);
     s.line = fig__round_up(c->ow + reach(c, 1) / c->stride[1], leaf->k_step);
+    s.joined = c->ow < SHORT_LINE;
+    s.k = s.joined ? s.line : fig__round_up(c->ow, leaf->k_step);
+    for (size_t i = 0; i < LINES; i++) s.offset[i] = i * s.line;
     s.spread = s.in < LANES;
     s.n_rows = s.spread ? fig__round_up(taps(c) * s.in, LANES) : taps(c) * fig__round_up(s.in, LANES);
     for (s.n_strips = 1; s.n_strips <= c->oh; s.n_strips++) {
@@ -393,12 +406,12 @@ static void pack_y(const sums *s, size_t n, size_t z, size_t first_row, size_t r
             s->leaf->pack_b(
                 &(figk_gemm_pack){.lanes = FIG_MIN(s->out - column, s->leaf->nr),
                                   .k = c->ow,
-                                  .k_pad = s->line,
+                                  .k_pad = s->k,
                                   .src = (const char *)c->y + (row * c->o + z * s->out + column) * size_of(s->leaf),
                                   .type = c->yt,
                                   .ld = c->o,
                                   .k_major = true,
-                                  .dst = to + (column * s->rows + i * s->leaf->nr) * s->line * size_of(s->leaf)});
+                                  .dst = to + (column * s->rows + i * s->leaf->nr) * s->k * size_of(s->leaf)});
         }
 }
 
@@ -413,19 +426,22 @@ typedef struct rows_of_x {
     size_t stride, n; /* elements between rows; rows */
 } rows_of_x;
 
-static void add_rows(const sums *s, rows_of_x x, size_t k, const char *y, size_t at, char *sum, bool more) {
-    static const size_t here[1] = {0};
-    for (size_t column = 0; column < s->out; column += LANES)
-        s->leaf->window(&(figk_gemm_window){.rows = x.n,
-                                            .cols = LANES,
-                                            .n_blocks = 1,
-                                            .k = k,
-                                            .offset = here,
-                                            .a = x.a,
-                                            .a_stride = x.stride,
-                                            .b = column_of(s->leaf, y, s->rows * s->line, column),
-                                            .acc = sum + (column * s->n_rows + at * LANES) * sizeof(float),
-                                            .more = more});
+static void add_rows(const sums *s, rows_of_x x, size_t lines, const char *y, size_t at, char *sum, bool more) {
+    for (size_t first = 0; first < lines; first += LINES, more = true) {
+        size_t n = FIG_MIN(lines - first, LINES);
+        for (size_t column = 0; column < s->out; column += LANES)
+            s->leaf->window(&(figk_gemm_window){.rows = x.n,
+                                                .cols = LANES,
+                                                .n_blocks = s->joined ? 1 : n,
+                                                .k = s->joined ? n * s->k : s->k,
+                                                .offset = s->offset,
+                                                .a = x.a + first * s->line * size_of(s->leaf),
+                                                .a_stride = x.stride,
+                                                .b = column_of(s->leaf, y, s->rows * s->k, column) +
+                                                     first * s->k * s->leaf->nr * size_of(s->leaf),
+                                                .acc = sum + (column * s->n_rows + at * LANES) * sizeof(float),
+                                                .more = more});
+    }
 }
 
 static void add_strip(const sums *s, char *turned, size_t rows, const char *y, char *sum, bool more) {
@@ -433,12 +449,12 @@ static void add_strip(const sums *s, char *turned, size_t rows, const char *y, c
     if (s->spread) {
         char *rows_of = turned + turned_size(s, s->rows);
         spread_rows(s, turned, k, rows_of);
-        add_rows(s, (rows_of_x){rows_of, k, s->n_rows}, k, y, 0, sum, more);
+        add_rows(s, (rows_of_x){rows_of, k, s->n_rows}, rows, y, 0, sum, more);
         return;
     }
     for (size_t tap = 0; tap < taps(s->c); tap++) {
         const char *a = turned + tap_offset(s, tap) * size_of(s->leaf);
-        add_rows(s, (rows_of_x){a, plane_size(s, s->rows), in}, k, y, tap * in, sum, more);
+        add_rows(s, (rows_of_x){a, plane_size(s, s->rows), in}, rows, y, tap * in, sum, more);
     }
 }
 
