@@ -18,15 +18,23 @@ for model in mnist-classifier mnist-vae mnist-gan mnist-flow mnist-fsq mnist-tok
     $figment train "recipes/$model.yaml" --data "$data" --out "runs/$model" $codec
 done
 
-printf '{"command": "docs/results/mnist-side-by-side.sh", "commit": "%s"}\n' "$(git rev-parse --short HEAD)" > $log.part
-for model in mnist-vae mnist-gan mnist-flow mnist-tokens; do
-    scores=runs/$model/images.json
+# The folder of a model, a name for its scores, further options.
+score() {
+    model=$1 scores=runs/$1/$2.json
+    shift 2
     if [ ! -e "$scores" ]; then
         $figment eval "runs/$model" --suite images --data runs/mnist-classifier/data --extractor runs/mnist-classifier \
-            --num_samples 10000 --json > "$scores.part"
+            --num_samples 10000 "$@" --json > "$scores.part"
         mv "$scores.part" "$scores"
     fi
     tr -s '\n ' ' ' < "$scores" >> $log.part
     echo >> $log.part
-done
+}
+
+printf '{"command": "docs/results/mnist-side-by-side.sh", "commit": "%s"}\n' "$(git rev-parse --short HEAD)" > $log.part
+score mnist-vae images
+score mnist-gan images
+score mnist-flow images
+score mnist-flow images-unguided --guidance 1
+score mnist-tokens images
 mv $log.part $log
