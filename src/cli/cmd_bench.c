@@ -13,8 +13,7 @@
 
 #define TEXT_BYTES 400000
 #define DECODE_TOKENS 64
-#define CACHE_BYTES 64e6               /* a model below it may stay in a cache */
-#define READ_BYTES ((size_t)256 << 20) /* far beyond any cache */
+#define CACHE_BYTES 64e6 /* a model below it may stay in a cache */
 #define TRAIN_SECONDS 2
 
 typedef struct settings {
@@ -84,7 +83,7 @@ static fig_status ceilings(bench *b) {
         b->peak[types[i]] = figk_peak_flops(ctx, types[i], fig_n_threads(ctx));
         fig__json_put(peaks, fig_dtype_name(types[i]), fig__json_new_real(b->peak[types[i]]));
     }
-    b->bandwidth = figk_read_bandwidth(ctx, READ_BYTES);
+    b->bandwidth = figk_read_bandwidth(ctx, FIG__READ_BYTES);
     b->cache_bandwidth = figk_cache_bandwidth(ctx);
     fig__json_put(b->report, "cpu_level", fig__json_new_str(fig_cpu_level(ctx)));
     fig__json_put(b->report, "threads", fig__json_new_int(fig_n_threads(ctx)));

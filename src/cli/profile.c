@@ -4,15 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/json.h"
+#include "core/core.h"
 #include "kernels/kernels.h"
 
-#define READ_BYTES ((size_t)256 << 20) /* far beyond any cache */
-#define MAX_OPS 128
 #define LONGEST 12
 
 fig__ceilings fig__ceilings_measure(fig_context *ctx, fig_dtype dtype) {
     return (fig__ceilings){dtype, figk_peak_flops(ctx, dtype, fig_n_threads(ctx)),
-                           figk_read_bandwidth(ctx, READ_BYTES)};
+                           figk_read_bandwidth(ctx, FIG__READ_BYTES)};
 }
 
 /* --- for people -------------------------------------------------------------------------------------------------*/
@@ -20,17 +19,11 @@ fig__ceilings fig__ceilings_measure(fig_context *ctx, fig_dtype dtype) {
 static void add_row(fig_op_time *ops, size_t *n, const fig_op_time *row) {
     size_t i = 0;
     while (i < *n && strcmp(ops[i].op, row->op) != 0) i++;
-    if (i == MAX_OPS) return;
-    if (i == *n) ops[(*n)++] = (fig_op_time){.op = row->op, .path = ""};
+    if (i == *n) ops[(*n)++] = (fig_op_time){.op = row->op};
     ops[i].seconds += row->seconds;
     ops[i].operations += row->operations;
     ops[i].bytes += row->bytes;
     ops[i].calls += row->calls;
-}
-
-static int longest_first(const void *a, const void *b) {
-    double x = ((const fig_op_time *)a)->seconds, y = ((const fig_op_time *)b)->seconds;
-    return x < y ? 1 : x > y ? -1 : 0;
 }
 
 static void shape_text(const fig_op_time *row, char *text, size_t size) {
@@ -64,16 +57,18 @@ static fig_status print_heading(fig_context *ctx, const char *what, const char *
 }
 
 static fig_status print_ops(fig_context *ctx, const fig_train_profile *p, const fig__ceilings *c) {
-    fig_op_time ops[MAX_OPS], rest = {.op = "(between)", .path = "", .seconds = p->seconds};
+    fig_op_time *ops = FIG_NEW_N(ctx, fig_op_time, p->n + 1), rest = {.op = "(between)", .seconds = p->seconds};
     size_t n = 0;
+    if (!ops) return FIG_ERR_NOMEM;
     for (size_t i = 0; i < p->n; i++) add_row(ops, &n, &p->rows[i]);
-    qsort(ops, n, sizeof *ops, longest_first);
-    FIG_TRY(print_heading(ctx, "of a step, by op", ""));
-    for (size_t i = 0; i < n; i++) {
-        FIG_TRY(print_row(ctx, p, c, &ops[i], ""));
+    qsort(ops, n, sizeof *ops, fig__longest_first);
+    fig_status status = print_heading(ctx, "of a step, by op", "");
+    for (size_t i = 0; i < n && !status; i++) {
+        status = print_row(ctx, p, c, &ops[i], "");
         rest.seconds -= ops[i].seconds;
     }
-    return print_row(ctx, p, c, &rest, "");
+    fig__free(ctx, ops);
+    return status ? status : print_row(ctx, p, c, &rest, "");
 }
 
 fig_status fig__profile_print(fig_context *ctx, const fig_train_profile *p, const fig__ceilings *c) {

@@ -4,6 +4,8 @@
 #include <fig/train.h>
 #include "cli/cli.h"
 
+#define FIG__READ_BYTES ((size_t)256 << 20) /* to measure memory by: far beyond any cache */
+
 /* What this machine can do at best, on the threads in use; takes a second. */
 typedef struct fig__ceilings {
     fig_dtype dtype;        /* that products are made in */

@@ -67,6 +67,8 @@ fig_status fig__params_use(fig_params *p, const char *path, fig_init init, bool 
 fig_dtype fig__param_view_type(const fig_params *p, const fig__param *param);
 void *fig__param_view_data(const fig__param *param);
 
+/* Orders fig_op_times, for qsort. */
+int fig__longest_first(const void *a, const void *b);
 /* Of all its products in one run. */
 double fig__graph_operations(const fig_graph *g);
 

@@ -207,6 +207,11 @@ static fig_op_time time_of(const fig__step *step) {
     return t;
 }
 
+int fig__longest_first(const void *a, const void *b) {
+    double x = ((const fig_op_time *)a)->seconds, y = ((const fig_op_time *)b)->seconds;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
 size_t fig_plan_times(const fig_plan *p, fig_op_time *out, size_t max) {
     size_t n = 0;
     for (size_t s = 0; s < p->steps.n && max; s++) {

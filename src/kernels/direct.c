@@ -329,9 +329,10 @@ static size_t turned_size(const sums *s, size_t rows) {
 static size_t spread_size(const sums *s, size_t rows) {
     return s->spread ? fig__round_up(s->n_rows * rows * s->line * size_of(s->leaf), FIG_ALIGN) : 0;
 }
+/* By line, not k: that of a shorter line, which is joined, may be larger. */
 static size_t strip_size(const sums *s, size_t rows) {
     return turned_size(s, rows) + spread_size(s, rows) +
-           fig__round_up(panels_bytes(s->leaf, rows * s->k, s->out), FIG_ALIGN);
+           fig__round_up(panels_bytes(s->leaf, rows * s->line, s->out), FIG_ALIGN);
 }
 static size_t sums_size(const sums *s) { return fig__ceil_div(s->out, LANES) * s->n_rows * LANES * sizeof(float); }
 

@@ -22,7 +22,6 @@ fig_tensor *fig__rows(fig_graph *g, fig_tensor *x);
 /* op(A) op(B) with a result type of its own (gradients of weights are fp32). */
 fig_tensor *fig__matmul_as(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b, fig_dtype dtype);
 
-
 static inline fig_dtype fig__real_dtype(const fig_graph *g) { return g->dtype == FIG_F64 ? FIG_F64 : FIG_F32; }
 static inline size_t fig__real_size(const fig_node *n) { return n->graph->dtype == FIG_F64 ? 8 : 4; }
 /* rows and columns of a tensor seen as a matrix over its last axis */

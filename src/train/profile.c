@@ -63,11 +63,6 @@ void fig__part_done(fig_trainer *t, fig__part part, double start) {
     t->parts[part].calls++;
 }
 
-static int longest_first(const void *a, const void *b) {
-    double x = ((const fig_op_time *)a)->seconds, y = ((const fig_op_time *)b)->seconds;
-    return x < y ? 1 : x > y ? -1 : 0;
-}
-
 /* Bytes and operations of parts are those of all phases together. */
 static size_t add_parts(fig_trainer *t, fig_op_time *rows, int64_t n_steps) {
     static const char *const names[FIG__N_PARTS] = {"batch", "accumulate", "grad_norm", "optimizer"};
@@ -100,6 +95,6 @@ fig_status fig_trainer_profile(fig_trainer *t, double seconds, fig_train_profile
     out->rows = t->rows;
     out->n = add_parts(t, t->rows, out->n_steps);
     for (int i = 0; i < t->n_phases; i++) out->n += fig_plan_times(t->phases[i].plan, t->rows + out->n, max - out->n);
-    qsort(t->rows, out->n, sizeof *t->rows, longest_first);
+    qsort(t->rows, out->n, sizeof *t->rows, fig__longest_first);
     return FIG_OK;
 }
