@@ -3,7 +3,8 @@
  * As a matrix product such a convolution has few columns, and reading patches for it takes longer than multiplying
  * them. Here a strip of a picture is copied once, with zeros around it where the window leaves the picture. Its pixels
  * then follow each other at one distance, line after line, so that the patches of consecutive results are rows of a
- * matrix in place: a tap is one offset for all of them. Rows that hang over the end of a line are computed for nothing.
+ * matrix in place: a tap is one offset for all of them. Lines are multiplied one by one, and short ones together, where
+ * rows that hang over the end of a line are computed for nothing.
  *
  *     y from x    rows are pixels, k goes over taps and channels. Lines a stride apart follow each other in the strip.
  *     x from y    the same with strips of y, once for each of the stride's places, which have taps of their own
@@ -13,13 +14,14 @@
  * Letters as in kernels.h; a line is what is stored for a row of pixels. */
 #include "kernels/direct.h"
 
-#define LANES 16 /* columns of a window; its rows are a multiple of it */
+#define LANES 16 /* columns of a window */
 #define WIDE 32  /* twice as many, where the leaf packs so many side by side */
 #define LINES 64 /* of y in one call for the gradient of w */
-#define SHORT_LINE 8
+#define SHORT_LINE 7
 #define MAX_TAPS 64
 #define STRIP_BYTES (192u << 10) /* of a strip with what is made of it: stays in a second-level cache */
 #define PIECES_BYTES (16u << 10) /* of the weights of sixteen outputs */
+#define WEIGHTS_BYTES (4u << 20) /* of all groups */
 #define SUMS_BYTES (1u << 20)    /* of the gradient of w, a group's over a block of pictures */
 #define BLOCKS 16                /* of pictures; more of them are more sums to add up */
 
@@ -39,6 +41,10 @@ static size_t panels_bytes(const figk_gemm_leaf *leaf, size_t k, size_t columns)
 static const char *column_of(const figk_gemm_leaf *leaf, const char *panels, size_t k, size_t column) {
     size_t panel = column / leaf->nr * k * leaf->nr, lane = column % leaf->nr * leaf->k_step;
     return panels + (panel + lane) * size_of(leaf);
+}
+
+static size_t columns_at_once(const figk_gemm_leaf *leaf, size_t out) {
+    return out > LANES && leaf->nr % WIDE == 0 ? WIDE : LANES;
 }
 
 /* --- y from x, and x from y -------------------------------------------------------------------------------------*/
@@ -62,8 +68,8 @@ typedef struct strips {
     size_t high[2];            /* how far beyond them windows reach */
     size_t all_rows;           /* rows of results, of the place that has most */
     size_t line;               /* pixels stored for a line */
-    size_t flat;               /* results of a line, with those that hang over: all that it stores, */
-    bool by_line;              /* or the next multiple of LANES, line by line, where that is less */
+    bool by_line;              /* lines one by one, or all of a strip together, */
+    size_t flat;               /* from one to the next so many results, with those that hang over */
     size_t rows, n_strips;     /* rows in a strip; strips of a picture */
     size_t k, k_pad, n_pieces; /* numbers of a piece of a window, and as multiplied; pieces of all places */
     char *packed;
@@ -97,12 +103,12 @@ static void windows_back(strips *s, int axis) {
 }
 
 static size_t phase_lines(const strips *s, size_t rows) { return rows + s->high[0] / s->stride[0]; }
-static size_t flat_rows(const strips *s, size_t rows) { return fig__round_up(rows * s->flat, LANES); }
+static size_t flat_rows(const strips *s, size_t rows) { return rows * s->flat; }
 static size_t line_elements(const strips *s) { return s->line * s->from.c; }
 
-/* All lines; and what rows that hang over read behind the last. */
+/* All lines; and what rows that hang over, and a piece's last numbers, read behind the last. */
 static size_t strip_bytes(const strips *s, size_t rows) {
-    size_t pixels = s->stride[0] * phase_lines(s, rows) * s->line + LANES * s->stride[1] + s->high[1];
+    size_t pixels = s->stride[0] * phase_lines(s, rows) * s->line + s->high[1];
     return fig__round_up((pixels * s->from.c + s->k_pad) * size_of(s->leaf), FIG_ALIGN);
 }
 static size_t with_sums(const strips *s, size_t rows) {
@@ -126,8 +132,8 @@ static strips strips_of(fig_context *fig, const figk_gemm_leaf *leaf, bool back,
     s.all_rows = fig__ceil_div(s.to.h, s.step[0]);
     size_t all_cols = fig__ceil_div(s.to.w, s.step[1]);
     s.line = fig__round_up((all_cols - 1) * s.stride[1] + s.high[1] + 1, s.stride[1]);
-    s.flat = FIG_MIN(s.line / s.stride[1], fig__round_up(all_cols, LANES));
-    s.by_line = s.flat < s.line / s.stride[1];
+    s.by_line = all_cols >= SHORT_LINE;
+    s.flat = s.by_line ? all_cols : s.line / s.stride[1];
     for (s.n_strips = 1; s.n_strips <= s.all_rows; s.n_strips++) {
         s.rows = fig__ceil_div(s.all_rows, s.n_strips);
         if (with_sums(&s, s.rows) <= STRIP_BYTES) break;
@@ -269,10 +275,9 @@ static void multiply(const strips *s, const place *p, size_t rows, const char *w
 
 static void run_group(const strips *s, const place *p, size_t n, size_t first, size_t rows, size_t z,
                       const char *weights, const char *strip, char *acc) {
-    size_t most = s->leaf->nr % WIDE == 0 ? WIDE : LANES;
     for (size_t column = 0, cols; column < s->out; column += cols) {
         const char *b = column_of(s->leaf, weights, p->n_pieces * s->k_pad, column);
-        cols = s->out - column > LANES ? most : LANES;
+        cols = columns_at_once(s->leaf, s->out - column);
         multiply(s, p, rows, b, strip + z * s->in * size_of(s->leaf), acc, cols);
         store_rows(s, p, n, first, rows, z * s->out + column, FIG_MIN(s->out - column, cols), cols, acc);
     }
@@ -307,6 +312,7 @@ typedef struct sums {
     const figk_gemm_leaf *leaf;
     fig_context *fig;
     size_t n_blocks, in, out;
+    size_t cols;           /* columns that are summed up at once */
     size_t line;           /* pixels of x that the windows of a line of y meet */
     bool joined;           /* short lines: all in one block, with zeros in y where they hang over */
     size_t k;              /* numbers of k for a line of y */
@@ -324,7 +330,7 @@ static size_t place_size(const sums *s, size_t rows) {
 static size_t plane_size(const sums *s, size_t rows) { return s->c->stride[0] * s->c->stride[1] * place_size(s, rows); }
 
 static size_t turned_size(const sums *s, size_t rows) {
-    return fig__round_up(fig__round_up(s->in, LANES) * plane_size(s, rows) * size_of(s->leaf), FIG_ALIGN);
+    return fig__round_up(s->in * plane_size(s, rows) * size_of(s->leaf), FIG_ALIGN);
 }
 static size_t spread_size(const sums *s, size_t rows) {
     return s->spread ? fig__round_up(s->n_rows * rows * s->line * size_of(s->leaf), FIG_ALIGN) : 0;
@@ -334,17 +340,18 @@ static size_t strip_size(const sums *s, size_t rows) {
     return turned_size(s, rows) + spread_size(s, rows) +
            fig__round_up(panels_bytes(s->leaf, rows * s->line, s->out), FIG_ALIGN);
 }
-static size_t sums_size(const sums *s) { return fig__ceil_div(s->out, LANES) * s->n_rows * LANES * sizeof(float); }
+static size_t sums_size(const sums *s) { return fig__round_up(s->out, s->cols) * s->n_rows * sizeof(float); }
 
 static sums sums_of(fig_context *fig, const figk_gemm_leaf *leaf, const figk_conv *c) {
     sums s = {.c = c, .leaf = leaf, .fig = fig, .in = group_in(c), .out = group_out(c)};
     s.n_blocks = FIG_MIN(c->n, BLOCKS);
+    s.cols = columns_at_once(leaf, s.out);
     s.line = fig__round_up(c->ow + reach(c, 1) / c->stride[1], leaf->k_step);
     s.joined = c->ow < SHORT_LINE;
     s.k = s.joined ? s.line : fig__round_up(c->ow, leaf->k_step);
     for (size_t i = 0; i < LINES; i++) s.offset[i] = i * s.line;
     s.spread = s.in < LANES;
-    s.n_rows = s.spread ? fig__round_up(taps(c) * s.in, LANES) : taps(c) * fig__round_up(s.in, LANES);
+    s.n_rows = taps(c) * s.in;
     for (s.n_strips = 1; s.n_strips <= c->oh; s.n_strips++) {
         s.rows = fig__ceil_div(c->oh, s.n_strips);
         if (strip_size(&s, s.rows) <= STRIP_BYTES) break;
@@ -418,7 +425,7 @@ static void pack_y(const sums *s, size_t n, size_t z, size_t first_row, size_t r
 
 static void spread_rows(const sums *s, const char *turned, size_t k, char *to) {
     size_t size = size_of(s->leaf), plane = plane_size(s, s->rows);
-    for (size_t row = 0; row < taps(s->c) * s->in; row++)
+    for (size_t row = 0; row < s->n_rows; row++)
         memcpy(to + row * k * size, turned + (row % s->in * plane + tap_offset(s, row / s->in)) * size, k * size);
 }
 
@@ -430,9 +437,9 @@ typedef struct rows_of_x {
 static void add_rows(const sums *s, rows_of_x x, size_t lines, const char *y, size_t at, char *sum, bool more) {
     for (size_t first = 0; first < lines; first += LINES, more = true) {
         size_t n = FIG_MIN(lines - first, LINES);
-        for (size_t column = 0; column < s->out; column += LANES)
+        for (size_t column = 0; column < s->out; column += s->cols)
             s->leaf->window(&(figk_gemm_window){.rows = x.n,
-                                                .cols = LANES,
+                                                .cols = s->cols,
                                                 .n_blocks = s->joined ? 1 : n,
                                                 .k = s->joined ? n * s->k : s->k,
                                                 .offset = s->offset,
@@ -440,13 +447,13 @@ static void add_rows(const sums *s, rows_of_x x, size_t lines, const char *y, si
                                                 .a_stride = x.stride,
                                                 .b = column_of(s->leaf, y, s->rows * s->k, column) +
                                                      first * s->k * s->leaf->nr * size_of(s->leaf),
-                                                .acc = sum + (column * s->n_rows + at * LANES) * sizeof(float),
+                                                .acc = sum + (column * s->n_rows + at * s->cols) * sizeof(float),
                                                 .more = more});
     }
 }
 
 static void add_strip(const sums *s, char *turned, size_t rows, const char *y, char *sum, bool more) {
-    size_t k = rows * s->line, in = fig__round_up(s->in, LANES);
+    size_t k = rows * s->line;
     if (s->spread) {
         char *rows_of = turned + turned_size(s, s->rows);
         spread_rows(s, turned, k, rows_of);
@@ -455,15 +462,15 @@ static void add_strip(const sums *s, char *turned, size_t rows, const char *y, c
     }
     for (size_t tap = 0; tap < taps(s->c); tap++) {
         const char *a = turned + tap_offset(s, tap) * size_of(s->leaf);
-        add_rows(s, (rows_of_x){a, plane_size(s, s->rows), in}, rows, y, tap * in, sum, more);
+        add_rows(s, (rows_of_x){a, plane_size(s, s->rows), s->in}, rows, y, tap * s->in, sum, more);
     }
 }
 
 static size_t sums_scratch(const sums *s) {
-    return FIG_MAX(FIG_MAX(STRIP_BYTES, strip_size(s, 1)), s->n_rows * LANES * sizeof(float));
+    return FIG_MAX(FIG_MAX(STRIP_BYTES, strip_size(s, 1)), s->n_rows * s->cols * sizeof(float));
 }
 
-/* One group over one block of pictures, into its place in the workspace: [blocks][groups][columns / 16][n_rows][16]. */
+/* One group over one block of pictures, into its place in the workspace: [blocks][groups][out / cols][n_rows][cols]. */
 static void run_block(void *arg, size_t i, int thread) {
     const sums *s = arg;
     const figk_conv *c = s->c;
@@ -482,51 +489,38 @@ static void run_block(void *arg, size_t i, int thread) {
         }
 }
 
-/* Adds up the blocks of sixteen columns, and puts them into the gradient [taps, in, o]. */
+/* Adds up the blocks of so many columns, and puts them into the gradient [taps, in, o]. */
 static void add_blocks(void *arg, size_t i, int thread) {
     const sums *s = arg;
-    size_t n_columns = fig__ceil_div(s->out, LANES), column = i % n_columns * LANES, n = s->n_rows * LANES;
+    size_t n_columns = fig__ceil_div(s->out, s->cols), column = i % n_columns * s->cols, n = s->n_rows * s->cols;
     float *all = fig__scratch(s->fig, thread, sums_scratch(s)), *to = s->c->weight;
     figk(s->fig)->sum(s->n_blocks, n, all, (const float *)s->c->workspace + i * n, FIG_F32,
                       s->c->groups * n_columns * n, false);
     to += i / n_columns * s->out + column;
-    for (size_t row = 0; row < taps(s->c) * s->in; row++) {
-        size_t at = s->spread ? row : row / s->in * fig__round_up(s->in, LANES) + row % s->in;
-        memcpy(to + row * s->c->o, all + at * LANES, FIG_MIN(s->out - column, LANES) * sizeof(float));
-    }
+    for (size_t row = 0; row < s->n_rows; row++)
+        memcpy(to + row * s->c->o, all + row * s->cols, FIG_MIN(s->out - column, s->cols) * sizeof(float));
 }
 
 static void run_sums(sums *s) {
     fig__parallel(s->fig, s->n_blocks * s->c->groups, run_block, s);
-    fig__parallel(s->fig, s->c->groups * fig__ceil_div(s->out, LANES), add_blocks, s);
+    fig__parallel(s->fig, s->c->groups * fig__ceil_div(s->out, s->cols), add_blocks, s);
 }
 
 /* --- the interface ----------------------------------------------------------------------------------------------*/
 
-/* Measured against the product (docs/performance.md). What is as narrow as a vector always pays; of more outputs, the
- * gradient of w where its sums are not parked too often, and the others where so large a share of the rows that are
- * computed is stored. The product has more to do for x from y at strides, where it adds up windows. */
-#define PIXELS_TO_PAY 100
-#define SHARE_TO_PAY(back) ((back) ? 0.5 : 0.85)
-static bool pays(const strips *s, bool weights) {
-    const figk_conv *c = s->c;
-    size_t stored = fig__ceil_div(s->to.w, s->step[1]) * s->all_rows, computed = flat_rows(s, s->all_rows);
-    if (s->out <= LANES) return true;
-    if (weights) return c->oh * c->ow >= PIXELS_TO_PAY;
-    return (double)stored >= SHARE_TO_PAY(s->back) * (double)computed;
-}
-
+/* Measured against the product (docs/performance.md), which is faster where there are more than sixteen outputs and
+ * lines are short, or where weights or sums come from a third-level cache for every strip. */
 static bool fits(const figk_gemm_leaf *leaf, figk_conv_what what, const figk_conv *c, size_t most) {
     bool weights = what == FIGK_CONV_WEIGHTS, back = what == FIGK_CONV_TRANSPOSE;
     if (taps(c) == 1 || taps(c) > MAX_TAPS || !c->n || !c->h || !c->w || !c->oh || !c->ow) return false;
     strips s = strips_of(NULL, leaf, back, c);
-    if (s.out > most || !pays(&s, weights)) return false;
-    if (!weights) return s.k == s.k_pad || is_merged(c, back);
+    size_t line = weights ? c->ow : fig__ceil_div(s.to.w, s.step[1]);
+    if (s.out > most || (s.out > LANES && line < SHORT_LINE)) return false;
+    if (!weights) return c->groups * group_bytes(&s) <= WEIGHTS_BYTES && (s.k == s.k_pad || is_merged(c, back));
     sums w = sums_of(NULL, leaf, c);
     return sums_size(&w) <= SUMS_BYTES;
 }
 
-#define MOST_OUTPUTS 64
 #define MOST_BESIDE_TILES 16 /* where the level has a matrix unit, and this way does not use it */
 
 const figk_gemm_leaf *fig__conv_direct_leaf(const fig_context *fig, figk_conv_what what, const figk_conv *c) {
@@ -534,7 +528,7 @@ const figk_gemm_leaf *fig__conv_direct_leaf(const fig_context *fig, figk_conv_wh
     if (type != other || (type != FIG_F32 && type != FIG_BF16)) return NULL;
     const figk_gemm_leaf *leaf = figk(fig)->gemm_leaf(type == FIG_BF16), *own = leaf->narrow ? leaf->narrow : leaf;
     if (!own->window || own->elem != type) return NULL;
-    return fits(own, what, c, leaf->narrow ? MOST_BESIDE_TILES : MOST_OUTPUTS) ? own : NULL;
+    return fits(own, what, c, leaf->narrow ? MOST_BESIDE_TILES : SIZE_MAX) ? own : NULL;
 }
 
 void fig__conv_direct(fig_context *fig, const figk_gemm_leaf *leaf, figk_conv_what what, const figk_conv *c) {

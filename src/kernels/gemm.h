@@ -61,8 +61,8 @@ typedef struct figk_gemm_decode {
 } figk_gemm_decode;
 
 /* acc[rows][cols] = or += A B for 16 columns, or 32 where nr is a multiple of that, where a row of A is n_blocks pieces
- * of k numbers, each at its offset from the row's place: a window over pixels (direct.c). rows are a multiple of 16, k
- * of k_step. B as packed, the blocks one behind the other. */
+ * of k numbers, each at its offset from the row's place: a window over pixels (direct.c). k is a multiple of
+ * k_step. B as packed, the blocks one behind the other. */
 typedef struct figk_gemm_window {
     size_t rows, cols, n_blocks, k;
     const size_t *offset; /* elements */
