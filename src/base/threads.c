@@ -1,12 +1,13 @@
 /* base/threads.c: one pool of workers per context, handing out tiles.
  *
- * `state` is the number of the job in its high half and the next tile to hand out in its low half. Whoever wants a
- * tile reads state, reads the job's fields, and moves state on by one with a compare-and-swap. The swap succeeds only
- * while that very job still has that very tile to give, so the fields read before it must be the job's own. Hence the
- * order of a new job: state is closed first (a tile number that no job has), then the fields change, then state opens
- * with the next number. Who saw a new field finds state moved and his swap fails; without the closing, a late worker
- * could pair the old job's last state with the new job's larger count and run a tile twice. The caller waits for tiles,
- * never for workers: a job of two tiles is not held up by a sleeping processor.
+ * `state` is the number of the job in its high half and the next tile to hand out in its low half. Whoever wants
+ * tiles reads state, reads the job's fields, and moves state on with a compare-and-swap: by many tiles where many are
+ * left, so that processors seldom wait for each other's caches, by one at the end. The swap succeeds only while that
+ * very job still has that very tile to give, so the fields read before it must be the job's own. Hence the order of a
+ * new job: state is closed first (a tile number that no job has), then the fields change, then state opens with the
+ * next number. Who saw a new field finds state moved and his swap fails; without the closing, a late worker could pair
+ * the old job's last state with the new job's larger count and run a tile twice. The caller waits for tiles, never for
+ * workers: a job of two tiles is not held up by a sleeping processor.
  *
  * Idle workers spin for a moment, since a training step is thousands of short jobs in a row, then sleep on a
  * condition. With more threads than processors nobody spins. */
@@ -21,6 +22,7 @@
 #define MAX_THREADS 1024
 #define SPINS 4000
 #define CLOSED UINT32_MAX /* as the next tile: none is given out */
+#define SHARES 4          /* a thread takes one of so many parts of its share of what is left */
 
 typedef struct worker {
     fig__pool *pool;
@@ -84,9 +86,10 @@ static uint32_t work(fig__pool *pool, int thread) {
         int limit = atomic_load_explicit(&pool->limit, memory_order_relaxed);
         uint32_t tile = (uint32_t)state;
         if (tile >= n_tiles || thread >= limit) return job_of(state);
-        if (!atomic_compare_exchange_weak(&pool->state, &state, state + 1)) continue;
-        run_tile(pool->ctx, fn, arg, tile, thread);
-        atomic_fetch_add(&pool->n_done, 1);
+        uint32_t n = FIG_MAX((n_tiles - tile) / ((uint32_t)limit * SHARES), 1);
+        if (!atomic_compare_exchange_weak(&pool->state, &state, state + n)) continue;
+        for (uint32_t i = 0; i < n; i++) run_tile(pool->ctx, fn, arg, tile + i, thread);
+        atomic_fetch_add(&pool->n_done, n);
         state = atomic_load(&pool->state);
     }
 }
