@@ -4,6 +4,9 @@
  * of the system's block is the end of ours: a sanitizer sees the first byte past it. */
 #include "base/context.h"
 #include <stdlib.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
 
 typedef struct block_header {
     size_t size;
@@ -27,10 +30,22 @@ static void count_up(fig_context *ctx, size_t size) {
     atomic_fetch_add_explicit(&ctx->n_allocations, 1, memory_order_relaxed);
 }
 
-void *fig__alloc(fig_context *ctx, size_t size) {
+/* Large blocks ask for huge pages: going once through 100 MB of small ones misses the TLB 25,000 times, each a walk
+ * through two tables in a virtual machine. */
+static void *aligned_block(size_t size) {
     void *block = NULL;
-    bool fits = size <= PTRDIFF_MAX - FIG_ALIGN && !told_to_fail(ctx);
-    if (!fits || posix_memalign(&block, FIG_ALIGN, size + FIG_ALIGN)) {
+    bool large = size >= HUGE_PAGE;
+    if (posix_memalign(&block, large ? HUGE_PAGE : FIG_ALIGN, size)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (large) (void)madvise(block, size, MADV_HUGEPAGE); /* a wish */
+#endif
+    return block;
+}
+
+void *fig__alloc(fig_context *ctx, size_t size) {
+    bool fits = size <= PTRDIFF_MAX - FIG_ALIGN - HUGE_PAGE && !told_to_fail(ctx);
+    void *block = fits ? aligned_block(size + FIG_ALIGN) : NULL;
+    if (!block) {
         FIG_FAIL(ctx, FIG_ERR_NOMEM, "out of memory: %zu bytes more were needed", size);
         return NULL;
     }
