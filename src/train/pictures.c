@@ -51,12 +51,16 @@ static void augmented(const fig_trainer *t, uint64_t row, uint64_t picture, doub
     bool mirrored = t->o.flip && fig__rng_uniform(&key, row, 0) < 0.5;
     int64_t dx = (int64_t)fig__rng_below(&key, row, 1, (uint64_t)span) - t->o.shift,
             dy = (int64_t)fig__rng_below(&key, row, 2, (uint64_t)span) - t->o.shift;
-    for (int64_t i = 0; i < side * side; i++, x += c) {
-        int64_t from_y = i / side - dy, from_x = i % side - dx;
-        bool inside = from_x >= 0 && from_x < side && from_y >= 0 && from_y < side;
-        if (mirrored) from_x = side - 1 - from_x;
-        if (inside) fig__image_to_values(pixels + (size_t)(from_y * side + from_x) * c, 1, c, low, x);
-        for (size_t k = 0; k < c && !inside; k++) x[k] = (float)low;
+    int64_t first = FIG_MAX(dx, 0), last = FIG_MAX(FIG_MIN(side + dx, side), first);
+    for (size_t i = 0; i < (size_t)(side * side) * c; i++) x[i] = (float)low;
+    for (int64_t y = FIG_MAX(dy, 0); y < FIG_MIN(side + dy, side); y++) {
+        const uint8_t *from = pixels + (size_t)((y - dy) * side) * c;
+        float *to = x + (size_t)(y * side) * c;
+        if (!mirrored)
+            fig__image_to_values(from + (size_t)(first - dx) * c, (size_t)(last - first), c, low,
+                                 to + (size_t)first * c);
+        for (int64_t at = first; mirrored && at < last; at++)
+            fig__image_to_values(from + (size_t)(side - 1 + dx - at) * c, 1, c, low, to + (size_t)at * c);
     }
 }
 

@@ -6,11 +6,10 @@
 
 void fig__image_to_values(const uint8_t *pixels, size_t n, size_t c, double low, float *out) {
     double step = (1 - low) / MOST;
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < c; k++) {
-            double v = pixels[i * c + k], alpha = c == 4 && k < 3 ? pixels[i * c + 3] / MOST : 1;
-            out[i * c + k] = (float)(low + step * v * alpha);
-        }
+    for (size_t i = 0; i < n * c; i++) out[i] = (float)(low + step * pixels[i]);
+    for (size_t i = 0; i < n && c == 4; i++)
+        for (size_t k = 0; k < 3; k++)
+            out[i * c + k] = (float)(low + step * pixels[i * c + k] * (pixels[i * c + 3] / MOST));
 }
 
 static uint8_t byte_of(double v) { return v >= MOST ? 255 : v > 0 ? (uint8_t)(v + 0.5) : 0; }
