@@ -116,31 +116,38 @@ void ISA(gemm_store)(const figk_gemm_store *p) {
 
 /* --- decoding ----------------------------------------------------------------------------------------------*/
 
-#define CHAINS 4      /* of additions, in each lane: sum of lanes of (0 + 1) + (2 + 3) */
-#define DECODE_ROWS 4 /* that share the reading of a weight */
+#define DECODE_COLS 4
+#define DECODE_ROWS (VL == 16 ? 4 : 2) /* that share the reading of a weight */
 
-/* One column against `rows` rows of x; weights stored [n,k]. */
-V_FN void dot_rows(size_t rows, const figk_gemm_decode *p, size_t row, size_t col, fig_dtype wt) {
+/* `rows` rows of x against `cols` columns of weights stored [n,k]: every sum is one chain in each lane, so that it is
+ * the same for whatever is computed beside it. Fetches the next columns ahead: reading of one row's weights ends before
+ * the processor has seen that there is a stream. */
+V_FN void dot_block(size_t rows, size_t cols, const figk_gemm_decode *p, size_t row, size_t col, bool ahead,
+                    fig_dtype wt) {
     const float *x = (const float *)p->x + row * p->x_stride;
-    vf sum[DECODE_ROWS][CHAINS];
-    for (size_t i = 0; i < rows; i++)
-        for (size_t c = 0; c < CHAINS; c++) sum[i][c] = v_zero();
-    size_t k = 0, w = col * p->ldw;
-    for (; k + CHAINS * VL <= p->k; k += CHAINS * VL)
-        for (size_t c = 0; c < CHAINS; c++) {
-            vf weights = v_get(p->w, wt, w + k + c * VL);
-            for (size_t i = 0; i < rows; i++)
-                sum[i][c] = v_fma(weights, v_load(x + i * p->x_stride + k + c * VL), sum[i][c]);
+    size_t size = wt == FIG_BF16 ? 2 : 4, w = col * p->ldw, k = 0;
+    const char *next = (const char *)p->w + (col + cols) * p->ldw * size;
+    vf sum[DECODE_ROWS * DECODE_COLS];
+    UNROLL_FOR(i, rows * cols) sum[i] = v_zero();
+    for (; k + VL <= p->k; k += VL) {
+        vf weights[DECODE_COLS];
+        UNROLL_FOR(c, cols) weights[c] = v_get(p->w, wt, w + c * p->ldw + k);
+        if (ahead) UNROLL_FOR(c, cols) _mm_prefetch(next + (c * p->ldw + k) * size, _MM_HINT_T0);
+        UNROLL_FOR(i, rows) {
+            vf numbers = v_load(x + i * p->x_stride + k);
+            UNROLL_FOR(c, cols) sum[i * cols + c] = v_fma(weights[c], numbers, sum[i * cols + c]);
         }
-    for (size_t c = 0; c < CHAINS && k < p->k; c++, k += VL) {
-        size_t n = FIG_MIN(p->k - k, VL);
-        vf weights = v_get_n(p->w, wt, w + k, n);
-        for (size_t i = 0; i < rows; i++) sum[i][c] = v_fma(weights, v_load_n(x + i * p->x_stride + k, n), sum[i][c]);
+    }
+    for (size_t left = p->k - k, c = 0; left && c < cols; c++) {
+        vf weights = v_get_n(p->w, wt, w + c * p->ldw + k, left);
+        for (size_t i = 0; i < rows; i++)
+            sum[i * cols + c] = v_fma(weights, v_load_n(x + i * p->x_stride + k, left), sum[i * cols + c]);
     }
     for (size_t i = 0; i < rows; i++)
-        ((float *)p->y)[(row + i) * p->y_stride + col] =
-            v_sum(v_add(v_add(sum[i][0], sum[i][1]), v_add(sum[i][2], sum[i][3])));
+        for (size_t c = 0; c < cols; c++) ((float *)p->y)[(row + i) * p->y_stride + col + c] = v_sum(sum[i * cols + c]);
 }
+
+#define CHAINS 4 /* vectors of columns at a time */
 
 /* n columns, at most CHAINS vectors, against `rows` rows; weights stored [k,n]. One chain over k for each. */
 V_FN void add_rows(size_t rows, const figk_gemm_decode *p, size_t row, size_t col, size_t n, fig_dtype wt) {
@@ -167,12 +174,19 @@ V_FN void decode_k_major(const figk_gemm_decode *p, fig_dtype wt) {
     }
 }
 
+/* All rows against some columns, whose weights stay in a first-level cache meanwhile. */
+V_FN void dot_columns(size_t cols, const figk_gemm_decode *p, size_t col, fig_dtype wt) {
+    size_t row = 0;
+    for (; row + DECODE_ROWS <= p->m; row += DECODE_ROWS) dot_block(DECODE_ROWS, cols, p, row, col, row == 0, wt);
+    for (; row < p->m; row++) dot_block(1, cols, p, row, col, row == 0, wt);
+}
+
+/* Memory bounds what one row takes, and is fastest when read in order. */
 V_FN void decode_n_major(const figk_gemm_decode *p, fig_dtype wt) {
-    for (size_t col = 0; col < p->n; col++) {
-        size_t row = 0;
-        for (; row + DECODE_ROWS <= p->m; row += DECODE_ROWS) dot_rows(DECODE_ROWS, p, row, col, wt);
-        for (; row < p->m; row++) dot_rows(1, p, row, col, wt);
-    }
+    size_t col = 0;
+    for (; p->m == 1 && col < p->n; col++) dot_block(1, 1, p, 0, col, false, wt);
+    for (; col + DECODE_COLS <= p->n; col += DECODE_COLS) dot_columns(DECODE_COLS, p, col, wt);
+    for (; col < p->n; col++) dot_columns(1, p, col, wt);
 }
 
 static void decode(const figk_gemm_decode *p) {
