@@ -18,8 +18,8 @@
 
 typedef struct settings {
     fig_strings models;
-    int dtype;
-    int64_t batch_size;
+    int dtype, part;
+    int64_t batch_size, num_samples;
     bool profile;
 } settings;
 
@@ -36,12 +36,26 @@ static const fig_option rows[] = {
      .choices = "auto|float32|bfloat16",
      .fallback = "auto",
      .help = "numbers to compute with"},
+    {.name = "part",
+     .kind = FIG_OPT_CHOICE,
+     .offset = offsetof(settings, part),
+     .choices = "all|train|write",
+     .fallback = "all",
+     .help = "what is measured of each model"},
     {.name = "batch_size",
      .kind = FIG_OPT_INT,
      .offset = offsetof(settings, batch_size),
      .low = 0,
      .high = 4096,
      .help = "rows of a training step; 0: that of the model's setting"},
+    {.name = "num_samples",
+     .kind = FIG_OPT_INT,
+     .offset = offsetof(settings, num_samples),
+     .low = 1,
+     .high = 4096,
+     .fallback = "1",
+     .aliases = "n",
+     .help = "texts that are written side by side, of one prompt"},
     {.name = "profile",
      .kind = FIG_OPT_BOOL,
      .offset = offsetof(settings, profile),
@@ -62,6 +76,7 @@ static const shape shapes[] = {
     {"gpt2-124M", "12", "12", "768", "1024", "50257", 4},
 };
 
+enum { ALL, TRAIN, WRITE }; /* --part */
 static const fig_dtype dtypes[] = {FIG_DTYPE_COUNT, FIG_F32, FIG_BF16};
 
 typedef struct bench {
@@ -204,6 +219,14 @@ static bool ignore_text(void *user, int64_t sample, const char *text, size_t len
     return true;
 }
 
+/* What a step of decoding reads: each weight once, keys and values of the prompt, which the texts share, and of what
+ * each has written, half of it in the mean. */
+static double decode_bytes(const fig_model *model, double prompt, double written, double n) {
+    double of_token = 2.0 * (double)(fig_model_get_int(model, "n_layer") * fig_model_get_int(model, "n_embd")) *
+                      (double)fig_dtype_size(fig_model_dtype(model));
+    return (double)fig_params_bytes(fig_model_params(model)) + of_token * (prompt + n * written / 2);
+}
+
 static fig_status bench_writing(bench *b, const shape *s, fig__json *j) {
     fig_model *model = NULL;
     fig_generator *gen = NULL;
@@ -213,23 +236,26 @@ static fig_status bench_writing(bench *b, const shape *s, fig__json *j) {
     fig_generate_defaults(&o);
     fig_status status = make_model(b, s, true, &model);
     if (!status) status = fig_model_init(model);
-    if (!status) status = fig_generator_new(model, 1, 0, &gen);
+    if (!status) status = fig_generator_new(model, (size_t)b->s.num_samples, 0, &gen);
     size_t context = status ? 0 : (size_t)fig_model_get_int(model, "block_size"),
            len = FIG_MIN(context / 2, sizeof prompt);
     memset(prompt, 'a', sizeof prompt);
     o.max_tokens = FIG_MIN(DECODE_TOKENS, (int64_t)(context - len));
+    o.num_samples = b->s.num_samples;
     o.ignore_eos = true;
     for (int pass = 0; pass < 2 && !status; pass++) /* the first one warms up */
         status = fig_generate(gen, prompt, len, &o, ignore_text, NULL, &r);
     if (!status) {
-        double decode = (double)r.n_generated / r.decode_seconds;
-        double bytes = (double)fig_params_bytes(fig_model_params(model)); /* each token reads every weight once */
+        double decode = (double)r.n_generated / r.decode_seconds, n = (double)o.num_samples;
+        double bytes = decode_bytes(model, (double)r.n_prompt, (double)r.n_generated / n, n);
+        double speed = bytes > CACHE_BYTES ? figk_read_bandwidth(b->args->ctx, (size_t)bytes) : 0;
+        fig__json_put(j, "num_samples", fig__json_new_int(o.num_samples));
+        fig__json_put(j, "prompt_tokens", fig__json_new_int((int64_t)r.n_prompt));
         fig__json_put(j, "prefill_tok_per_sec", fig__json_new_real((double)r.n_prompt / r.prefill_seconds));
         fig__json_put(j, "decode_tok_per_sec", fig__json_new_real(decode));
-        fig__json_put(j, "decode_read_bytes_per_second", fig__json_new_real(decode * bytes));
-        bool from_memory = bytes > CACHE_BYTES && b->bandwidth > 0; /* what a cache holds is no matter of memory */
-        if (from_memory)
-            fig__json_put(j, "decode_share_of_bandwidth", fig__json_new_real(decode * bytes / b->bandwidth));
+        fig__json_put(j, "decode_read_bytes_per_second", fig__json_new_real(decode / n * bytes));
+        if (speed > 0) /* what a cache holds is no matter of memory */
+            fig__json_put(j, "decode_share_of_bandwidth", fig__json_new_real(decode / n * bytes / speed));
     }
     fig_generator_free(gen);
     fig_model_free(model);
@@ -238,13 +264,18 @@ static fig_status bench_writing(bench *b, const shape *s, fig__json *j) {
 
 static double number(const fig__json *j, const char *key) { return fig__json_real(fig__json_get(j, key), 0); }
 
-static fig_status print_model(fig_context *ctx, const char *name, const fig__json *j) {
-    FIG_TRY(fig__printf(ctx, "%-12s train %.0f tokens/s (%.1f %% of peak, %.0f ms a step, %.0f MB)", name,
-                        number(j, "train_tok_per_sec"), 100 * number(j, "train_mfu"),
-                        1e3 * number(j, "train_seconds_per_step"), number(j, "train_memory_bytes") / 1e6));
-    FIG_TRY(fig__printf(ctx, "; write %.0f tokens/s, read a prompt %.0f tokens/s", number(j, "decode_tok_per_sec"),
-                        number(j, "prefill_tok_per_sec")));
+static fig_status print_model(const bench *b, const char *name, const fig__json *j) {
+    fig_context *ctx = b->args->ctx;
     double share = number(j, "decode_share_of_bandwidth");
+    FIG_TRY(fig__printf(ctx, "%-12s", name));
+    if (b->s.part != WRITE)
+        FIG_TRY(fig__printf(ctx, " train %.0f tokens/s (%.1f %% of peak, %.0f ms a step, %.0f MB)",
+                            number(j, "train_tok_per_sec"), 100 * number(j, "train_mfu"),
+                            1e3 * number(j, "train_seconds_per_step"), number(j, "train_memory_bytes") / 1e6));
+    if (b->s.part == ALL) FIG_TRY(fig__printf(ctx, ";"));
+    if (b->s.part != TRAIN)
+        FIG_TRY(fig__printf(ctx, " write %.0f tokens/s, read a prompt %.0f tokens/s", number(j, "decode_tok_per_sec"),
+                            number(j, "prefill_tok_per_sec")));
     if (share > 0) FIG_TRY(fig__printf(ctx, " (%.0f %% of memory speed)", 100 * share));
     return fig__print(ctx, "\n", 1);
 }
@@ -253,9 +284,10 @@ static fig_status bench_model(bench *b, const shape *s, fig__json *all) {
     fig__json *j = fig__json_new_object();
     fig__meter_note("%s ...", s->name);
     fig__json_put(j, "model", fig__json_new_str(s->name));
-    fig_status status = bench_training(b, s, j);
-    if (!status) status = bench_writing(b, s, j);
-    if (!status && !b->args->globals.json) status = print_model(b->args->ctx, s->name, j);
+    fig_status status = FIG_OK;
+    if (b->s.part != WRITE) status = bench_training(b, s, j);
+    if (!status && b->s.part != TRAIN) status = bench_writing(b, s, j);
+    if (!status && !b->args->globals.json) status = print_model(b, s->name, j);
     fig__json_push(all, j);
     return status;
 }
