@@ -133,9 +133,14 @@ static fig_status infer_head(fig_node *n) {
     return infer_losses(n, x, n->in[2], w->shape[0]);
 }
 
-/* About 8 MB of logits at a time, a multiple of 64 rows: it stays in the outer caches and fills the matrix units. */
+/* A multiple of 64 rows: about 8 MB of logits, which stay in the outer caches, but enough rows that products do not go
+ * through weight and gradient for too few of them, as far as memory allows. */
+#define CACHED_BYTES (8u << 20)
+#define MOST_BYTES (128u << 20)
+#define ENOUGH_ROWS 512
 static size_t chunk_rows(const fig_node *n) {
-    size_t v = n->in[1]->shape[0], rows = (size_t)(8 << 20) / (v * 4) / 64 * 64;
+    size_t of_row = n->in[1]->shape[0] * sizeof(float), rows = FIG_MIN(MOST_BYTES / of_row, ENOUGH_ROWS);
+    rows = FIG_MAX(rows, CACHED_BYTES / of_row) / 64 * 64;
     return FIG_MIN(FIG_MAX(rows, 64), 4096);
 }
 
