@@ -30,7 +30,7 @@ class Figment:
         rates = self.train(3, 1)
         if self.out.joinpath("data").exists():
             self.data = self.out.joinpath("data").rename(self.out.parent / "data")  # prepared, once
-        info = json.loads(self.call("info", self.out, "--tensors", "--json"))
+        info = json.loads(self.call([args.figment, "info", str(self.out), "--tensors", "--json"]))
         recipe = self.recipe()
         known = {**recipe, **info["settings"], "dropout": recipe.get("dropout", 0.0)}  # which no model file keeps
         self.tensors, self.settings = info["tensors"], types.SimpleNamespace(**known)
@@ -38,17 +38,22 @@ class Figment:
         self.units = self.settings.batch_size * (self.settings.block_size if self.is_text else 1)  # of a step
         self.per_step = self.units / rates[-1]
 
-    def call(self, *words):
-        done = subprocess.run([self.args.figment, *map(str, words)], capture_output=True, text=True)
+    @staticmethod
+    def call(command):
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             sys.exit(done.stderr.strip())
         return done.stdout
 
-    def train(self, steps, log_interval):
-        """Pictures or tokens a second, of every log_interval steps."""
+    def command(self, steps, log_interval):
         options = {"out": self.out, "threads": self.args.threads, "max_iters": steps, "log_interval": log_interval}
         flags = [word for key, value in {**options, **BRIEF}.items() for word in (f"--{key}", value)]
-        self.call("train", self.args.recipe, *self.more, "--data", self.data, *flags, "--force", "--quiet")
+        words = ["train", self.args.recipe, *self.more, "--data", self.data, *flags, "--force", "--quiet"]
+        return [self.args.figment, *map(str, words)]
+
+    def train(self, steps, log_interval):
+        """Pictures or tokens a second, of every log_interval steps."""
+        self.call(self.command(steps, log_interval))
         lines = map(json.loads, self.out.joinpath("log.jsonl").read_text().splitlines())
         return [line["tok_per_sec"] for line in lines if "tok_per_sec" in line]
 

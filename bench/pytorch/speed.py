@@ -98,4 +98,5 @@ def main():
     print(f"figment is {ratio:.2f} times as fast as the best of PyTorch {torch.__version__}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -180,6 +180,26 @@ static double run(trial *t, fig_tensor *scalar) {
     return values(t, scalar)[0];
 }
 
+/* Rows go through the head in chunks of 4,096 at most; so many are one whole chunk and a small one. */
+TEST(a_loss_over_several_chunks_is_that_of_all_logits) {
+    enum { ROWS = 4096 + 70, WIDTH = 4, CLASSES = 8 };
+    trial t = trial_new(NULL, check_context());
+    fig_tensor *in[2] = {input2(t.g, ROWS, WIDTH), input2(t.g, CLASSES, WIDTH)}, *grad[2][2], *loss[2];
+    fig_tensor *target = fig_input(t.g, "target", FIG_I32, 1, (size_t[]){ROWS});
+    loss[0] = fig_sum(t.g, fig_linear_cross_entropy(t.g, in[0], in[1], target, 0), FIG_ALL_AXES);
+    loss[1] = fig_sum(t.g, fig_cross_entropy(t.g, fig_matmul(t.g, in[0], in[1], false, true), target, 0), FIG_ALL_AXES);
+    for (int i = 0; i < 2; i++) fig_backward(t.g, loss[i], in, 2, grad[i]);
+    trial_plan(&t, (fig_tensor *[]){loss[0], loss[1], grad[0][0], grad[0][1], grad[1][0], grad[1][1]}, 6, in, 2);
+    int32_t *to = fig_plan_data(t.plan, target);
+    for (int i = 0; i < ROWS; i++) to[i] = i % 9 - 1; /* -1: no target */
+    double in_chunks = run(&t, loss[0]);
+    EXPECT_NEAR(in_chunks, values(&t, loss[1])[0], 1e-8);
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < fig_numel(in[k]); i++)
+            if (!EXPECT_NEAR(values(&t, grad[0][k])[i], values(&t, grad[1][k])[i], 1e-9)) break;
+    trial_free(&t);
+}
+
 TEST(gradients_stop_where_they_are_told_to) {
     trial t = trial_new(NULL, check_context());
     fig_tensor *x = input2(t.g, 2, 3), *grad;
