@@ -16,7 +16,8 @@ from layers import (EPS, Block, Bottleneck, Captions, ConvNet, Resampled, RMSNor
 def shapes(net):
     """Name and shape of every parameter as figment lays them out: convolutions are [h, w, in, out]."""
     convs = {id(m.weight) for m in net.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))}
-    named = net.named_parameters()
+    statistics = [(name, b) for name, b in net.named_buffers() if "running" in name]
+    named = [*net.named_parameters(), *statistics]
     return {name: list(p.permute(2, 3, 1, 0).shape if id(p) in convs else p.shape) for name, p in named}
 
 
@@ -304,3 +305,65 @@ class Discriminator(Stages):
             x = stage["widen"](stage["side"](x)) if "side" in stage else x
         score = self.judge(self.basis(x).flatten(1))
         return (score * self.row_of(label)).sum(1, keepdim=True) if self.n_kinds else score
+
+
+# --- DCGAN ------------------------------------------------------------------------------------------------------------
+
+
+class Dcgan(nn.Module):
+    """What both players share: widths from the largest pictures on, and a row for each class and for none."""
+
+    def __init__(self, o):
+        super().__init__()
+        self.n = 0
+        while (o.image_size >> self.n) % 2 == 0 and o.image_size >> self.n >= 8:
+            self.n += 1
+        self.first_side = o.image_size >> self.n
+        self.widths = [o.n_channels] + [min(o.width << i, max(o.max_width, o.width)) for i in range(self.n)]
+        self.conditional = bool(o.n_classes and o.conditional)
+        if self.conditional:
+            self.add_module("class", nn.Embedding(o.n_classes + 1, o.n_latent))
+
+    def row_of(self, label):
+        return getattr(self, "class")(label)
+
+
+class DcganGenerator(Dcgan):
+    def __init__(self, o):
+        super().__init__(o)
+        w = self.widths[self.n]
+        self.first = nn.Linear(o.n_latent * (2 if self.conditional else 1), self.first_side**2 * w, bias=False)
+        self.norm, self.layers = nn.BatchNorm2d(w), nn.ModuleDict()
+        for i in range(self.n - 1, 0, -1):
+            up = nn.ConvTranspose2d(self.widths[i + 1], self.widths[i], 4, 2, 1, bias=False)
+            self.layers[str(i)] = nn.ModuleDict({"conv": up, "norm": nn.BatchNorm2d(self.widths[i])})
+        self.pixels = nn.ConvTranspose2d(self.widths[1], o.n_channels, 4, 2, 1, bias=False)
+
+    def forward(self, z, label):
+        if self.conditional:
+            z = torch.cat([z, self.row_of(label)], 1)
+        x = self.first(z).view(len(z), self.first_side, self.first_side, -1).permute(0, 3, 1, 2)
+        x = F.relu(self.norm(x))
+        for layer in self.layers.values():
+            x = F.relu(layer["norm"](layer["conv"](x)))
+        return torch.tanh(self.pixels(x))
+
+
+class DcganDiscriminator(Dcgan):
+    def __init__(self, o):
+        super().__init__(o)
+        self.layers = nn.ModuleDict()
+        for i in range(1, self.n + 1):
+            parts = {"conv": nn.Conv2d(self.widths[i - 1], self.widths[i], 4, 2, 1, bias=False)}
+            if i > 1:
+                parts["norm"] = nn.BatchNorm2d(self.widths[i])
+            self.layers[str(i)] = nn.ModuleDict(parts)
+        numbers = o.n_latent if self.conditional else 1
+        self.judge = nn.Linear(self.first_side**2 * self.widths[self.n], numbers, bias=False)
+
+    def forward(self, x, label):
+        for layer in self.layers.values():
+            x = layer["conv"](x)
+            x = F.leaky_relu(layer["norm"](x) if "norm" in layer else x, 0.2)
+        score = self.judge(x.permute(0, 2, 3, 1).flatten(1))
+        return (score * self.row_of(label)).sum(1, keepdim=True) if self.conditional else score

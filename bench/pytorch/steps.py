@@ -307,8 +307,40 @@ class GanStep(PictureStep):
         return loss
 
 
+class DcganStep(GanStep):
+    """Both players by the plain loss; the two kinds of pictures are judged apart, each with its own statistics."""
+
+    def network(self, o):
+        if o.loss != "nonsaturating" or o.gamma or o.pack > 1:
+            raise SystemExit("a DCGAN of packs, with a penalty or another loss: this script lacks it")
+        self.labels = torch.randint(0, max(o.n_classes, 1), (N_PICTURES,))
+        return nn.ModuleDict({"generator": networks.DcganGenerator(o),
+                              "discriminator": networks.DcganDiscriminator(o)})
+
+    def duel(self, real, label):
+        return F.softplus(-self.net["discriminator"](self.generate(label), label).float()).mean()
+
+    def __call__(self):
+        real, label = self.batch()
+        judge = self.net["discriminator"].requires_grad_(False)
+        with self.autocast():
+            loss = self.duel(real, label)
+        loss.backward()
+        self.updates[0]()
+        judge.requires_grad_(True)
+        with self.autocast():
+            with torch.no_grad():
+                made = self.generate(label)
+            real, made = (judge(x, label).float() for x in (real, made))
+            loss = F.softplus(-real).mean() + F.softplus(made).mean()
+        loss.backward()
+        self.updates[1]()
+        return loss
+
+
 STEPS = {"gpt2": LanguageStep, "vae": VaeStep, "conv_vae": VaeStep, "fsq": FsqStep, "flow": FlowStep,
-         "tokens": TokensStep, "classifier": ClassifierStep, "contrastive": ContrastiveStep, "r3gan": GanStep}
+         "tokens": TokensStep, "classifier": ClassifierStep, "contrastive": ContrastiveStep, "r3gan": GanStep,
+         "dcgan": DcganStep}
 
 
 def make(o, **how):
