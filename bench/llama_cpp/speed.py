@@ -6,8 +6,8 @@ turns, on the same cores, weights at random.
     venv/bin/python bench/llama_cpp/speed.py [--dtype bfloat16] [--samples 1 4 16]
 
 A prompt of 512 tokens, then 64 steps that write one token for each of n texts, which share the prompt's keys and values
-in both. Keys and values have the weights' type. figment's times hold drawing the tokens, llama.cpp's do not. Medians of
-rounds; beside them what reading as many bytes as a step reads takes, measured in the same run.
+in both. Keys and values have as many bits as weights; of 16 bits llama.cpp gets float16, its faster type. figment's times
+hold drawing the tokens, llama.cpp's do not. Medians of rounds; beside them what reading as many bytes as a step reads takes, measured in the same run.
 """
 import argparse
 import ctypes
@@ -24,6 +24,7 @@ import llama_cpp as llama
 import gpt2_file
 
 PROMPT, STEPS = 512, 64
+CACHE_TYPES = {"float32": llama.GGML_TYPE_F32, "bfloat16": llama.GGML_TYPE_F16}
 
 
 class LlamaCpp:
@@ -34,8 +35,8 @@ class LlamaCpp:
         o = llama.llama_context_default_params()
         o.n_ctx, o.n_batch, o.n_ubatch, o.n_seq_max = gpt2_file.CONTEXT * n, PROMPT, PROMPT, n
         o.n_threads = o.n_threads_batch = threads
-        o.type_k = o.type_v = int(gpt2_file.TYPES[dtype])
-        o.kv_unified = True
+        o.type_k = o.type_v = CACHE_TYPES[dtype]
+        o.kv_unified = n > 1
         self.context, self.n = llama.llama_init_from_model(self.model, o), n
         if not self.context:
             sys.exit("llama.cpp makes no context")
@@ -46,6 +47,11 @@ class LlamaCpp:
     @llama.llama_log_callback
     def silent(level, text, user):
         pass
+
+    def close(self):
+        llama.llama_batch_free(self.batch)
+        llama.llama_free(self.context)
+        llama.llama_model_free(self.model)
 
     def decode(self, rows):
         """rows: (position, text, whether its logits are wanted)."""
@@ -98,6 +104,7 @@ def compare(args, path, dtype, n):
     ours, theirs = Figment(args, dtype, n), LlamaCpp(path, dtype, args.threads, n)
     theirs.measure()  # warms up, as figment bench does
     rounds = [(ours.measure(), theirs.measure()) for _ in range(args.rounds)]
+    theirs.close()
     for i, what in enumerate(("reads", "writes")):
         a, b = (statistics.median(r[side][i] for r in rounds) for side in (0, 1))
         share = f"   {100 * statistics.median(ours.shares):3.0f} % of memory speed" if i else ""

@@ -285,6 +285,15 @@ class GanStep(PictureStep):
         real, made = (judge(x, label).float() for x in (real, self.generate(label)))
         return F.softplus(real - made).mean()
 
+    def contest(self, real, made, label):
+        """What the discriminator descends: the duel and the slopes at both kinds of pictures."""
+        x = torch.cat([real, made]).requires_grad_()
+        score = self.net["discriminator"](x, label.repeat(2)).float()
+        slope, = torch.autograd.grad(score.sum(), x, create_graph=True)
+        penalty = self.o.gamma / 2 * slope.float().square().sum() * self.o.pack / len(real)
+        real, made = score.chunk(2)
+        return F.softplus(made - real).mean() + penalty
+
     def __call__(self):
         real, label = self.batch()
         judge = self.net["discriminator"].requires_grad_(False)
@@ -296,12 +305,7 @@ class GanStep(PictureStep):
         with self.autocast():
             with torch.no_grad():
                 made = self.generate(label)
-            x = torch.cat([real, made]).requires_grad_()
-            score = judge(x, label.repeat(2)).float()
-            slope, = torch.autograd.grad(score.sum(), x, create_graph=True)
-            penalty = self.o.gamma / 2 * slope.float().square().sum() * self.o.pack / len(real)
-            real, made = score.chunk(2)
-            loss = F.softplus(made - real).mean() + penalty
+            loss = self.contest(real, made, label)
         loss.backward()
         self.updates[1]()
         return loss
@@ -320,22 +324,9 @@ class DcganStep(GanStep):
     def duel(self, real, label):
         return F.softplus(-self.net["discriminator"](self.generate(label), label).float()).mean()
 
-    def __call__(self):
-        real, label = self.batch()
-        judge = self.net["discriminator"].requires_grad_(False)
-        with self.autocast():
-            loss = self.duel(real, label)
-        loss.backward()
-        self.updates[0]()
-        judge.requires_grad_(True)
-        with self.autocast():
-            with torch.no_grad():
-                made = self.generate(label)
-            real, made = (judge(x, label).float() for x in (real, made))
-            loss = F.softplus(-real).mean() + F.softplus(made).mean()
-        loss.backward()
-        self.updates[1]()
-        return loss
+    def contest(self, real, made, label):
+        real, made = (self.net["discriminator"](x, label).float() for x in (real, made))
+        return F.softplus(-real).mean() + F.softplus(made).mean()
 
 
 STEPS = {"gpt2": LanguageStep, "vae": VaeStep, "conv_vae": VaeStep, "fsq": FsqStep, "flow": FlowStep,

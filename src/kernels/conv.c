@@ -5,7 +5,7 @@
  *     x (transpose)   stride 1: patches of y times w turned by 180 degrees
  *                     else: y times w transposed gives every pixel's window, and windows are added where they overlap
  *
- * Few outputs have a way of their own (direct.c). Where every channel has a group of its own (depthwise) there is
+ * Most of more than one tap go another way (direct.c). Where every channel has a group of its own (depthwise) there is
  * nothing to multiply as matrices: each pixel is a weighted sum of the pixels in its window, lane by lane.
  *
  * Patches are read where a tile of the product needs them, so no whole matrix of them exists. Windows exist for as many

@@ -1,10 +1,10 @@
-/* kernels/direct.c: convolutions of few outputs.
+/* kernels/direct.c: convolutions that read pictures in place.
  *
- * As a matrix product such a convolution has few columns, and reading patches for it takes longer than multiplying
- * them. Here a strip of a picture is copied once, with zeros around it where the window leaves the picture. Its pixels
- * then follow each other at one distance, line after line, so that the patches of consecutive results are rows of a
- * matrix in place: a tap is one offset for all of them. Lines are multiplied one by one, and short ones together, where
- * rows that hang over the end of a line are computed for nothing.
+ * As a matrix product a convolution has to read patches, which of few outputs takes longer than multiplying them. Here
+ * a strip of a picture is copied once, with zeros around it where the window leaves the picture. Its pixels then follow
+ * each other at one distance, line after line, so that the patches of consecutive results are rows of a matrix in
+ * place: a tap is one offset for all of them. Lines are multiplied one by one, and short ones together, where rows that
+ * hang over the end of a line are computed for nothing.
  *
  *     y from x    rows are pixels, k goes over taps and channels. Lines a stride apart follow each other in the strip.
  *     x from y    the same with strips of y, once for each of the stride's places, which have taps of their own

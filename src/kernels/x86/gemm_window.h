@@ -1,5 +1,5 @@
 /* kernels/x86/gemm_window.h: sixteen or thirty-two columns, so many rows at a time that every sum is in a register: in
- * blocks of at most MR, or of sixteen where there is one vector of columns, nearly equal ones. Of two vectors and
+ * blocks of at most MR, or of up to sixteen where there is one vector of columns, nearly equal ones. Of two vectors and
  * fourteen rows that is sixteen loads to twenty-eight products; of one vector there are as many loads as products, two
  * of each to a cycle. The including file defines WINDOW_ELEM, WINDOW_LOAD(a) (a unit of k in every lane),
  * WINDOW_MULTIPLY(sum, a, b), MR, NR and UNIT_K. */
@@ -36,24 +36,34 @@ V_FN void window_rows(const figk_gemm_window *p, size_t row, size_t rows, size_t
     UNROLL_FOR(i, rows * vectors) v_store(acc + i * VL, sum[i]);
 }
 
-#define CASE(n) \
-    case n: window_rows(p, row, n, vectors); break;
+/* A case of more rows than registers hold is none. */
+#define CASE(n)                                         \
+    case n:                                             \
+        if (n <= most) window_rows(p, row, n, vectors); \
+        break;
 V_FN void window_blocks(const figk_gemm_window *p, size_t vectors) {
-    size_t n_blocks = fig__ceil_div(p->rows, vectors == 1 ? 16 : MR), row = 0;
+    const size_t most = vectors == 1 ? FIG_MIN(2 * MR, 16) : MR;
+    size_t n_blocks = fig__ceil_div(p->rows, most), row = 0;
     for (; n_blocks; n_blocks--) {
         size_t rows = fig__ceil_div(p->rows - row, n_blocks);
         switch (rows) {
             CASE(1)
             CASE(2)
-            CASE(3) CASE(4) CASE(5) CASE(6)
-#if MR == 14
-                CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12) CASE(13) CASE(14)
+            CASE(3)
+            CASE(4)
+            CASE(5)
+            CASE(6)
+            CASE(7)
+            CASE(8)
+            CASE(9)
+            CASE(10)
+            CASE(11)
+            CASE(12)
+            CASE(13)
+            CASE(14)
+            CASE(15)
+            CASE(16)
         }
-        if (vectors == 1) switch (rows) {
-                CASE(15)
-                CASE(16)
-#endif
-            }
         row += rows;
     }
 }
