@@ -165,6 +165,9 @@ fig_tensor *fig_rms_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, doubl
 /* Over all axes but the first, of each of `groups` runs of channels of x [n, .., c]. */
 fig_tensor *fig_group_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, size_t groups,
                               double eps);
+/* Over all axes but the last, per channel; *mean and *var [1, c], of this batch and biased, carry no gradient. */
+fig_tensor *fig_batch_norm_op(fig_graph *g, fig_tensor *x, fig_tensor *gain, fig_tensor *bias, double eps,
+                              fig_tensor **mean, fig_tensor **var);
 fig_tensor *fig_softmax(fig_graph *g, fig_tensor *x); /* over the last axis */
 
 /* --- attention --------------------------------------------------------------------------------------------------*/

@@ -64,13 +64,6 @@ fig_tensor *fig_conv2d_transpose(fig_graph *g, const char *name, fig_tensor *x, 
     return conv_layer(g, name, x, out, l, true);
 }
 
-/* (x - mean) / sqrt(var + eps) * gain + bias, broadcast; one chain. */
-static fig_tensor *normalised(fig_graph *g, fig_tensor *centred, fig_tensor *var, double eps, fig_tensor *gain,
-                              fig_tensor *bias) {
-    fig_tensor *y = fig_mul(g, centred, fig_rsqrt(g, fig_add_scalar(g, var, eps)));
-    return fig_add(g, fig_mul(g, y, gain), bias);
-}
-
 fig_tensor *fig_group_norm(fig_graph *g, const char *name, fig_tensor *x, size_t groups, double eps) {
     if (!x) return NULL;
     size_t c = fig_dim(x, -1);
@@ -90,19 +83,17 @@ fig_tensor *fig_batch_norm(fig_graph *g, const char *name, fig_tensor *x, double
                *bias = fig_param(g, "bias", (fig_init){FIG_INIT_ZEROS, 0}, 1, &c),
                *mean = fig_state(g, "running_mean", (fig_init){FIG_INIT_ZEROS, 0}, 1, &c),
                *var = fig_state(g, "running_var", (fig_init){FIG_INIT_ONES, 0}, 1, &c);
-    fig_tensor *v = fig__rows(g, x), *of_batch = NULL, *centred = NULL, *spread = NULL;
+    fig_tensor *y;
     if (fig_graph_mode(g) == FIG_TRAIN) {
-        of_batch = fig_mean(g, v, 0);
-        centred = fig_sub(g, v, of_batch);
-        spread = fig_mean(g, fig_square(g, centred), 0);
-        fig_state_update(g, mean, fig_stop_gradient(g, of_batch), momentum);
+        fig_tensor *of_batch = NULL, *spread = NULL;
+        y = fig_batch_norm_op(g, x, gain, bias, eps, &of_batch, &spread);
         double unbiased = rows > 1 ? (double)rows / (double)(rows - 1) : 1;
-        fig_state_update(g, var, fig_scale(g, fig_stop_gradient(g, spread), unbiased), momentum);
+        fig_state_update(g, mean, of_batch, momentum);
+        fig_state_update(g, var, fig_scale(g, spread, unbiased), momentum);
     } else {
-        centred = fig_sub(g, v, mean);
-        spread = var;
+        y = fig_mul(g, fig_sub(g, x, mean), fig_rsqrt(g, fig_add_scalar(g, var, eps)));
+        y = fig_add(g, fig_mul(g, y, gain), bias);
     }
-    fig_tensor *y = fig__reshape_like(g, normalised(g, centred, spread, eps, gain, bias), x);
     fig_leave(g);
     return y;
 }

@@ -35,3 +35,30 @@ static void compare_all(fig_dtype dtype) {
 
 TEST(every_op_in_fp32_at_every_level) { compare_all(FIG_F32); }
 TEST(every_op_in_bf16_at_every_level) { compare_all(FIG_BF16); }
+
+/* Pictures of several tiles: group norm, then batch norm, which in double precision are made of simpler ops. */
+static fig_tensor *sample_tiles(fig_op_sampler *s, int variant) {
+    enum { PICTURES = 2, PIXELS = 200, CHANNELS = 1500, GROUPS = 3 };
+    if (variant > 1) return NULL;
+    fig_graph *g = fig_sample_graph(s);
+    fig_tensor *x = fig_sample_input(s, 1, 3, 3, PICTURES, PIXELS, CHANNELS), *mean, *var;
+    fig_tensor *gain = fig_sample_input(s, 0.5, 1.5, 1, CHANNELS), *bias = fig_sample_input(s, -1, 1, 1, CHANNELS);
+    if (fig_graph_dtype(g) != FIG_F64)
+        return variant ? fig_batch_norm_op(g, x, gain, bias, 1e-5, &mean, &var)
+                       : fig_group_norm_op(g, x, gain, bias, GROUPS, 1e-5);
+    int64_t groups = variant ? CHANNELS : GROUPS, shape[4] = {variant ? 1 : PICTURES, -1, groups, CHANNELS / groups};
+    fig_tensor *v = fig_reshape(g, x, 4, shape);
+    v = fig_sub(g, v, fig_mean(g, fig_mean(g, v, 1), 3));
+    var = fig_mean(g, fig_mean(g, fig_square(g, v), 1), 3);
+    v = fig_mul(g, v, fig_rsqrt(g, fig_add_scalar(g, var, 1e-5)));
+    return fig_add(g, fig_mul(g, fig__reshape_like(g, v, x), gain), bias);
+}
+TEST(norms_of_pictures_in_tiles) {
+    for (int level = 0; level <= (int)figk_best_level(); level++) {
+        fig_context *ctx = context_at((figk_level)level);
+        if (!ctx) continue;
+        compare(ctx, "norms in tiles", sample_tiles, FIG_F32);
+        compare(ctx, "norms in tiles", sample_tiles, FIG_BF16);
+        fig_context_free(ctx);
+    }
+}
