@@ -35,6 +35,7 @@ struct fig_node {
     fig_graph *graph;
     const char *path; /* module path where it was recorded */
     void *attr;       /* the op's own constants, copied at recording */
+    size_t attr_size; /* bytes */
     int n_in, n_out;
     fig_tensor **in; /* entries may be NULL where the op allows it */
     fig_tensor **out;
@@ -58,6 +59,7 @@ enum {
     FIG_OP_EFFECT = 16, /* kept even when nobody reads its output */
     FIG_OP_STOP = 32,   /* passes no gradient on: what it reads needs none on its account */
     FIG_OP_PICK = 64,   /* reads no more of input 0 than it gives: rows of a table */
+    FIG_OP_CHEAP = 128, /* its gradient reads its inputs, not output 0: backward makes that again, not kept till then */
 };
 
 typedef struct fig_op_sampler fig_op_sampler; /* gradient checks; below */

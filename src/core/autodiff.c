@@ -41,7 +41,45 @@ static fig_status contribute(fig_graph *g, fig_node *n, fig_tensor **grad, fig_t
     return g->status;
 }
 
-static fig_status backward_node(fig_graph *g, fig_node *n, fig_tensor **grad) {
+/* --- made again -------------------------------------------------------------------------------------------------
+ * What a cheap op makes from what its own gradient reads anyway (FIG_OP_CHEAP) need not be kept: the gradient of
+ * whoever reads it gets a second making, recorded just before. Small ones are kept, they are not worth a step. */
+#define WORTH ((size_t)4 << 20) /* bytes */
+
+static fig_tensor *made_again(fig_graph *g, fig_tensor **again, fig_tensor *t) {
+    fig_node *n = t->node;
+    if (!(n->op->flags & FIG_OP_CHEAP) || fig_numel(t) * fig_dtype_size(t->dtype) < WORTH) return t;
+    if (again[t->id]) return again[t->id];
+    fig_tensor *in[16];
+    if (n->n_in > (int)FIG_COUNT(in)) return t;
+    for (int i = 0; i < n->n_in; i++) in[i] = n->in[i] ? made_again(g, again, n->in[i]) : NULL;
+    const char *path = g->path;
+    g->path = n->path;
+    fig_node *copy = fig_node_new(g, n->op, n->attr, n->attr_size, in, n->n_in, n->n_out, ~0u);
+    g->path = path;
+    return copy ? again[t->id] = copy->out[t->index] : t;
+}
+
+/* Nodes from `first` on read `copy` instead of t. */
+static void read_instead(fig_graph *g, size_t first, const fig_tensor *t, fig_tensor *copy) {
+    for (size_t i = first; i < g->nodes.n; i++) {
+        fig_node *n = g->nodes.data[i];
+        for (int j = 0; j < n->n_in; j++)
+            if (n->in[j] == t && !fig__shape_only(n, j)) n->in[j] = copy;
+        for (int j = 0; n->op->flags & FIG_OP_VIEW && j < n->n_out; j++) n->out[j]->base = n->in[0]->base;
+    }
+}
+
+static void record_backward(fig_graph *g, fig_node *n, fig_tensor **again, fig_tensor *const *dout, fig_tensor **din) {
+    for (int i = 0; i < n->n_in; i++)
+        if (reads(n, i)) made_again(g, again, n->in[i]);
+    size_t first = g->nodes.n;
+    if (!g->status) n->op->backward(g, n, dout, din);
+    for (int i = 0; i < n->n_in && !g->status; i++)
+        if (reads(n, i) && again[n->in[i]->id]) read_instead(g, first, n->in[i], again[n->in[i]->id]);
+}
+
+static fig_status backward_node(fig_graph *g, fig_node *n, fig_tensor **grad, fig_tensor **again) {
     fig_tensor *dout[8] = {0}, *din_small[16] = {0}, **din = din_small;
     bool any = false, wanted = false;
     for (int i = 0; i < n->n_out; i++) any |= (dout[i] = grad[n->out[i]->id]) != NULL;
@@ -51,19 +89,19 @@ static fig_status backward_node(fig_graph *g, fig_node *n, fig_tensor **grad) {
         return fig_node_fail(n, "has no gradient: %s", n->op->no_grad ? n->op->no_grad : "none was written");
     if (n->n_in > (int)FIG_COUNT(din_small)) din = fig__arena_alloc(g->arena, sizeof *din * (size_t)n->n_in);
     if (!din) return g->status = FIG_ERR_NOMEM;
-    n->op->backward(g, n, dout, din);
+    record_backward(g, n, again, dout, din);
     for (int i = 0; i < n->n_in && !g->status; i++)
         if (din[i] && n->in[i] && g->needs_grad[n->in[i]->id]) contribute(g, n, grad, n->in[i], din[i]);
     return g->status;
 }
 
-/* The sweep proper: grad[] is by tensor id and starts with the seed in place. */
-static void sweep(fig_graph *g, fig_tensor **grad, size_t n_nodes) {
+/* The sweep proper: grad[] and again[] are by tensor id; grad[] starts with the seed in place. */
+static void sweep(fig_graph *g, fig_tensor **grad, fig_tensor **again, size_t n_nodes) {
     const char *path = g->path;
     for (size_t i = n_nodes; i-- > 0 && !g->status;) {
         fig_node *n = g->nodes.data[i];
         g->path = n->path;
-        backward_node(g, n, grad);
+        backward_node(g, n, grad, again);
     }
     g->path = path;
 }
@@ -80,13 +118,13 @@ fig_status fig_backward(fig_graph *g, fig_tensor *loss, fig_tensor *const *wrt, 
     }
     size_t n_nodes = g->nodes.n;
     bool *mark = mark_dependents(g, wrt, n);
-    fig_tensor **grad = FIG_NEW_N(g->ctx, fig_tensor *, g->tensors.n);
+    fig_tensor **grad = FIG_NEW_N(g->ctx, fig_tensor *, 2 * g->tensors.n), **again = grad + g->tensors.n;
     if (!mark || !grad) {
         g->status = FIG_ERR_NOMEM;
     } else if (mark[loss->id]) {
         g->needs_grad = mark;
         grad[loss->id] = fig__fill_like(g, loss, 1);
-        sweep(g, grad, n_nodes);
+        sweep(g, grad, again, n_nodes);
         g->needs_grad = NULL;
         for (size_t i = 0; i < n; i++) grads[i] = wrt[i] ? grad[wrt[i]->id] : NULL;
     }

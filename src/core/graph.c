@@ -190,6 +190,7 @@ static fig_node *node_alloc(fig_graph *g, const fig_op *op, const void *attr, si
                     .graph = g,
                     .path = g->path,
                     .attr = copy,
+                    .attr_size = attr_size,
                     .n_in = n_in,
                     .n_out = n_out,
                     .in = ins,

@@ -3,8 +3,9 @@
  * 1. Keep the nodes that the roots need.  2. Fuse element-wise nodes into chains; a chain runs where its last member
  * stood.  3. A storage is the memory of one tensor that owns some; it lives from the step that writes it to the last
  * step that reads it or a view of it.  4. An output of a chain takes over the storage of an input that dies there and
- * is indexed the same way.  5. Storages get offsets: largest first, into the lowest gap among those alive at the same
- * time (greedy by size: Pisarchyk & Lee, "Efficient memory management for deep neural net inference", 2020). */
+ * is indexed the same way; one whose memory is the store's lends it to such an input.  5. Storages get offsets: largest
+ * first, into the lowest gap among those alive at the same time (greedy by size: Pisarchyk & Lee, "Efficient memory
+ * management for deep neural net inference", 2020). */
 #include "core/plan.h"
 
 #define FOREVER UINT32_MAX
@@ -195,26 +196,42 @@ static bool can_take_over(const fig_plan *p, const fig_tensor *t, const fig_tens
            fig_dtype_size(in->dtype) == fig_dtype_size(t->dtype);
 }
 
-static bool take_over(fig_plan *p, fig_tensor *t, uint32_t s) {
+/* The place of an input whose storage t may have, now taken; or NULL. */
+static fig__place *take_input(fig_plan *p, const fig_tensor *t, uint32_t s) {
     const fig__step *step = &p->steps.data[s];
-    if (p->options.no_reuse || !fig__is_ew(step->nodes[0])) return false;
+    if (p->options.no_reuse || !fig__is_ew(step->nodes[0])) return NULL;
     for (size_t i = 0; i < step->n_nodes; i++)
         for (int j = 0; j < step->nodes[i]->n_in; j++) {
-            fig_tensor *in = step->nodes[i]->in[j];
+            const fig_tensor *in = step->nodes[i]->in[j];
             if (fig__shape_only(step->nodes[i], j) || !can_take_over(p, t, in, s)) continue;
-            fig__place *from = &p->tensors[in->id];
-            from->taken = true;
-            p->tensors[t->id].storage = from->storage;
-            fig__storage *st = &p->storages.data[from->storage];
-            st->last = FIG_MAX(st->last, p->tensors[t->id].last);
-            return true;
+            p->tensors[in->id].taken = true;
+            return &p->tensors[in->id];
         }
-    return false;
+    return NULL;
+}
+
+static bool take_over(fig_plan *p, const fig_tensor *t, uint32_t s) {
+    const fig__place *from = take_input(p, t, s);
+    if (!from) return false;
+    fig__storage *st = &p->storages.data[from->storage];
+    p->tensors[t->id].storage = from->storage;
+    st->last = FIG_MAX(st->last, p->tensors[t->id].last);
+    return true;
+}
+
+/* A sum of gradients is the store's: its first part may be made right there, if nobody else writes that gradient. */
+static void lend(fig_plan *p, const fig_tensor *t, uint32_t s) {
+    const fig_graph *g = p->graph;
+    size_t n_writers = 0;
+    for (size_t i = 0; i < g->roots.n; i++) n_writers += g->roots.data[i]->param == t->param;
+    const fig__place *from = t->is_param_grad && n_writers == 1 ? take_input(p, t, s) : NULL;
+    if (from) p->storages.data[from->storage].lender = t;
 }
 
 static fig_status store_output(fig_plan *p, fig_tensor *t, uint32_t s) {
     fig__place *at = &p->tensors[t->id];
     at->last = at->is_root ? FOREVER : FIG_MAX(at->last, s);
+    if (owned_elsewhere(t)) lend(p, t, s);
     if (owned_elsewhere(t) || t->base != t || !is_stored(p, t) || take_over(p, t, s)) return FIG_OK;
     return new_storage(p, bytes_of(t), s, at->last, &at->storage);
 }
@@ -268,12 +285,13 @@ static void place_one(fig_plan *p, fig__storage **placed, size_t n, fig__storage
 }
 
 static fig_status place_all(fig_plan *p) {
-    size_t n = p->storages.n;
-    fig__storage **order = FIG_NEW_N(p->ctx, fig__storage *, 2 * n + 1), **placed = order + n;
+    size_t n = 0;
+    fig__storage **order = FIG_NEW_N(p->ctx, fig__storage *, 2 * p->storages.n + 1), **placed = order + p->storages.n;
     if (!order) return FIG_ERR_NOMEM;
-    for (size_t i = 0; i < n; i++) {
-        order[i] = &p->storages.data[i];
-        p->no_reuse_bytes += order[i]->bytes;
+    for (size_t i = 0; i < p->storages.n; i++) {
+        if (p->storages.data[i].lender) continue;
+        order[n] = &p->storages.data[i];
+        p->no_reuse_bytes += order[n++]->bytes;
     }
     qsort(order, n, sizeof *order, larger_first);
     for (size_t i = 0; i < n; i++) place_one(p, placed, i, order[i]);

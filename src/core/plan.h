@@ -7,15 +7,16 @@
 typedef struct fig__step {
     fig_node **nodes; /* one node, or a chain of element-wise ones */
     size_t n_nodes;
-    fig__ew *ew;        /* the chain's program */
-    uint32_t workspace; /* storage, or UINT32_MAX */
+    fig__ew *ew;                       /* the chain's program */
+    uint32_t workspace;                /* storage, or UINT32_MAX */
     double seconds, operations, bytes; /* of the runs that were measured */
     uint64_t calls;
 } fig__step;
 
 typedef struct fig__storage {
     size_t bytes, offset;
-    uint32_t first, last; /* steps; UINT32_MAX: for good */
+    uint32_t first, last;     /* steps; UINT32_MAX: for good */
+    const fig_tensor *lender; /* a parameter's gradient in whose memory it lies; NULL: in the plan's own */
 } fig__storage;
 
 typedef struct fig__place { /* of a tensor, by id */

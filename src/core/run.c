@@ -8,7 +8,9 @@ static void *owner_address(const fig_plan *p, const fig_tensor *t) {
     if (t->is_param_grad) return t->dtype == FIG_F64 ? NULL : t->param->grad;
     if (t->param) return fig__param_view_data(t->param);
     uint32_t s = p->tensors[t->id].storage;
-    return s == UINT32_MAX ? NULL : p->memory + p->storages.data[s].offset;
+    if (s == UINT32_MAX) return NULL;
+    const fig__storage *st = &p->storages.data[s];
+    return st->lender ? (void *)st->lender->param->grad : p->memory + st->offset;
 }
 
 static void bind_addresses(fig_plan *p) {

@@ -184,10 +184,12 @@ static void tangent_ew(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_te
     }
 }
 
-#define ROW(op_name, micro, n_inputs, deriv, lo, hi)             \
+#define ROW(op_name, micro, n_inputs, deriv, lo, hi) ROW_OF(op_name, micro, n_inputs, deriv, lo, hi, 0)
+#define CHEAP_ROW(op_name, micro, n_inputs, deriv, lo, hi) ROW_OF(op_name, micro, n_inputs, deriv, lo, hi, FIG_OP_CHEAP)
+#define ROW_OF(op_name, micro, n_inputs, deriv, lo, hi, more)    \
     {                                                            \
         .op = {.name = op_name,                                  \
-               .flags = FIG_OP_EW | FIG_OP_STRIDED,              \
+               .flags = FIG_OP_EW | FIG_OP_STRIDED | (more),     \
                .infer = infer_ew,                                \
                .backward = backward_ew,                          \
                .tangent = tangent_ew,                            \
@@ -293,12 +295,12 @@ static const ew_row rows[] = {
     [SIGMOID] = ROW("sigmoid", FIGK_EW_sigmoid, 1, d_sigmoid, -3, 3),
     [SOFTPLUS] = ROW("softplus", FIGK_EW_softplus, 1, d_softplus, -3, 3),
     [RELU] = ROW("relu", FIGK_EW_relu, 1, d_relu, -2, 2),
-    [RELU2] = ROW("relu2", FIGK_EW_relu2, 1, d_relu2, -2, 2),
+    [RELU2] = CHEAP_ROW("relu2", FIGK_EW_relu2, 1, d_relu2, -2, 2),
     [LEAKY_RELU] = ROW("leaky_relu", FIGK_EW_leaky_relu, 1, d_leaky_relu, -2, 2),
-    [SILU] = ROW("silu", FIGK_EW_silu, 1, d_silu, -3, 3),
-    [GELU] = ROW("gelu", FIGK_EW_gelu, 1, d_gelu, -3, 3),
-    [GELU_TANH] = ROW("gelu_tanh", FIGK_EW_gelu_tanh, 1, d_gelu_tanh, -3, 3),
-    [SWIGLU] = ROW("swiglu", FIGK_EW_swiglu, 2, d_swiglu_both, -3, 3),
+    [SILU] = CHEAP_ROW("silu", FIGK_EW_silu, 1, d_silu, -3, 3),
+    [GELU] = CHEAP_ROW("gelu", FIGK_EW_gelu, 1, d_gelu, -3, 3),
+    [GELU_TANH] = CHEAP_ROW("gelu_tanh", FIGK_EW_gelu_tanh, 1, d_gelu_tanh, -3, 3),
+    [SWIGLU] = CHEAP_ROW("swiglu", FIGK_EW_swiglu, 2, d_swiglu_both, -3, 3),
     [DROPOUT] = ROW("dropout", FIG__EW_DROPOUT, 1, d_dropout, -2, 2),
     [CAST] = ROW("cast", FIG__EW_CAST, 1, d_cast, -2, 2),
 };

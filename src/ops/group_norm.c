@@ -211,14 +211,19 @@ static fig_node *node(fig_graph *g, const group_attr *a, fig_tensor *x, fig_tens
     return fig_node_new(g, &fig__op_group_norm, a, sizeof *a, (fig_tensor *[]){x, gain, bias}, 3, 3, 6);
 }
 
+/* 1 / sqrt(var + eps) once more: the node's own var passes no gradient on, which second order needs. */
+static fig_tensor *plain_rstd(fig_graph *g, fig_tensor *x, const group_attr *a) {
+    fig_tensor *xs = split(g, x, a->groups), *centred = fig_sub(g, xs, group_mean(g, xs));
+    return fig_rsqrt(g, fig_add_scalar(g, group_mean(g, fig_square(g, centred)), a->eps));
+}
+
 /* The tangent of h: rstd (v - mean(v) - h mean(v h)). */
 static fig_tensor *tangent_of_h(fig_graph *g, const fig_node *n, fig_tensor *h, fig_tensor *v) {
     const group_attr *a = n->attr;
     fig_tensor *hs = split(g, h, a->groups), *vs = split(g, v, a->groups);
     fig_tensor *t = fig_sub(g, vs, fig_mul(g, hs, group_mean(g, fig_mul(g, vs, hs))));
     t = fig_sub(g, t, group_mean(g, vs));
-    fig_tensor *rstd = fig_rsqrt(g, fig_add_scalar(g, n->out[2], a->eps));
-    t = fig_mul(g, t, fig_reshape(g, rstd, 4, (int64_t[]){0, 1, -1, 1}));
+    t = fig_mul(g, t, plain_rstd(g, n->in[0], a));
     return fig__reshape_like(g, t, h);
 }
 static void tangent_group(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {

@@ -87,16 +87,21 @@ static void backward_norm(fig_graph *g, fig_node *n, fig_tensor *const *dout, fi
 /* y = (x - mean) rstd gain + bias. With xh the normalised row: dy = gain rstd (v - mean(v) - xh mean(v xh)), in plain
  * ops. */
 static fig_tensor *row_mean(fig_graph *g, fig_tensor *x) { return fig_mean(g, x, -1); }
+/* Once more: the node's own rstd passes no gradient on, which second order needs. */
+static fig_tensor *plain_rstd(fig_graph *g, fig_tensor *x, const norm_attr *a) {
+    if (a->kind == FIGK_LAYERNORM) x = fig_sub(g, x, row_mean(g, x));
+    return fig_rsqrt(g, fig_add_scalar(g, row_mean(g, fig_square(g, x)), a->eps));
+}
 static void tangent_norm(fig_graph *g, fig_node *n, fig_tensor *const *tin, fig_tensor **tout) {
     const norm_attr *a = n->attr;
     fig_node *plain = fig_node_new(g, n->op, n->attr, sizeof *a, (fig_tensor *[]){n->in[0], NULL, NULL}, 3, 3, 6);
     if (!plain) return;
     fig_tensor *xh = plain->out[0], *t = NULL;
     if (tin[0]) {
-        fig_tensor *v = tin[0], *rstd = fig__reshape_like(g, n->out[2], row_mean(g, v));
+        fig_tensor *v = tin[0];
         t = fig_sub(g, v, fig_mul(g, xh, row_mean(g, fig_mul(g, v, xh))));
         if (a->kind == FIGK_LAYERNORM) t = fig_sub(g, t, row_mean(g, v));
-        t = fig_mul(g, t, rstd);
+        t = fig_mul(g, t, plain_rstd(g, n->in[0], a));
         if (n->in[1]) t = fig_mul(g, t, n->in[1]);
     }
     if (tin[1]) t = t ? fig_add(g, t, fig_mul(g, xh, tin[1])) : fig_mul(g, xh, tin[1]);
@@ -128,6 +133,7 @@ static fig_tensor *composite_norm(fig_op_sampler *s, int variant) {
     return variant == 0 ? fig_add(g, y, fig_sample_input(s, -1, 1, 1, 6)) : y;
 }
 const fig_op fig__op_norm = {.name = "norm",
+                             .flags = FIG_OP_CHEAP,
                              .infer = infer_norm,
                              .forward = forward_norm,
                              .backward = backward_norm,

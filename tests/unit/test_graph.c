@@ -339,38 +339,43 @@ TEST(a_tangent_that_reaches_nothing_is_zero) {
 
 /* --- second order: gradients of tangents ------------------------------------------------------------------------*/
 
-static int activation;
+static int function;
 static fig_tensor *sample_second(fig_op_sampler *s, int variant) {
     fig_graph *g = fig_sample_graph(s);
     if (variant > 1) return NULL;
     fig_tensor *x = fig_sample_input(s, -2, 2, 2, 3, 5), *v = fig_sample_input(s, -1, 1, 2, 3, 5);
-    fig_tensor *y[] = {fig_relu(g, x),
-                       fig_leaky_relu(g, x, 0.2),
-                       fig_leaky_relu(g, x, -0.3), /* whose output does not have the sign of x */
-                       fig_clamp(g, x, -0.7, 0.9),
-                       fig_relu2(g, x),
-                       fig_sigmoid(g, x),
-                       fig_tanh(g, x),
-                       fig_silu(g, x),
-                       fig_gelu(g, x),
-                       fig_gelu_tanh(g, x),
-                       fig_softplus(g, x),
-                       fig_sqrt(g, fig_square(g, x))};
-    if (activation >= (int)FIG_COUNT(y)) return NULL;
-    return variant ? y[activation] : fig_tangent(g, y[activation], x, v); /* a tangent alone would agree with itself */
+    fig_tensor *mean, *var,
+        *y[] = {fig_relu(g, x),
+                fig_leaky_relu(g, x, 0.2),
+                fig_leaky_relu(g, x, -0.3), /* whose output does not have the sign of x */
+                fig_clamp(g, x, -0.7, 0.9),
+                fig_relu2(g, x),
+                fig_sigmoid(g, x),
+                fig_tanh(g, x),
+                fig_silu(g, x),
+                fig_gelu(g, x),
+                fig_gelu_tanh(g, x),
+                fig_softplus(g, x),
+                fig_sqrt(g, fig_square(g, x)),
+                fig_layer_norm_op(g, x, NULL, NULL, 1e-5),
+                fig_rms_norm_op(g, x, NULL, 1e-5),
+                fig_group_norm_op(g, x, NULL, NULL, 1, 1e-5),
+                fig_batch_norm_op(g, x, NULL, NULL, 1e-5, &mean, &var)};
+    if (function >= (int)FIG_COUNT(y)) return NULL;
+    return variant ? y[function] : fig_tangent(g, y[function], x, v); /* a tangent alone would agree with itself */
 }
 
-TEST(gradients_of_tangents_of_activations) {
+TEST(gradients_of_tangents_of_activations_and_norms) {
     fig_context *ctx = check_context();
-    for (activation = 0;; activation++) {
+    for (function = 0;; function++) {
         fig_op_report r;
         EXPECT_OK(ctx, fig_sample_check(ctx, sample_second, NULL, true, &r));
         if (!r.n_variants) break;
         if (!EXPECT(r.worst_gradient < 2e-8 && r.worst_tangent < 1e-12))
-            fprintf(stderr, "    activation %d: gradient %.3g, tangent %.3g\n", activation, r.worst_gradient,
+            fprintf(stderr, "    function %d: gradient %.3g, tangent %.3g\n", function, r.worst_gradient,
                     r.worst_tangent);
     }
-    EXPECT_EQ_I(activation, 12);
+    EXPECT_EQ_I(function, 16);
 }
 
 /* A gradient of a gradient of ... through what changes shapes, checked by differences once more; variant: how deep. */

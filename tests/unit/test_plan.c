@@ -86,6 +86,53 @@ static void compare_extents(fig_dtype dtype) {
 TEST(run_time_extents_give_the_bits_of_a_graph_of_that_size) { compare_extents(FIG_F32); }
 TEST(run_time_extents_in_bf16) { compare_extents(FIG_BF16); }
 
+/* Large outputs of norms and activations are made again by backward, small ones are kept: the same bits. */
+static size_t n_cheap(const tiny *t) {
+    size_t n = 0;
+    for (size_t i = 0; i < t->g->nodes.n; i++) n += t->plan->needed[i] && t->g->nodes.data[i]->op->flags & FIG_OP_CHEAP;
+    return n;
+}
+static void compare_made_again(fig_dtype dtype, size_t n_again) {
+    static const struct {
+        const char *arch, *settings;
+        size_t n_cheap; /* with the SiLU in the gradient of SwiGLU */
+    } wide[] = {{"gpt2", "n_embd=256 ffn_dim=512 dropout=0.2", 2 * 3 + 1},
+                {"llama", "n_embd=256 ffn_dim=512 mlp=swiglu", 2 * 4 + 1},
+                {"llama", "n_embd=256 ffn_dim=512 mlp=relu2", 2 * 3 + 1}};
+    for (size_t i = 0; i < FIG_COUNT(wide); i++) {
+        fig_context *ctx = check_context();
+        fig_model *m = tiny_model(ctx, wide[i].arch, dtype, wide[i].settings);
+        tiny t[2] = {tiny_new(m, 3, 17, NULL), tiny_new(m, 128, 32, NULL)};
+        EXPECT_EQ_I(n_cheap(&t[0]), wide[i].n_cheap);
+        EXPECT_EQ_I(n_cheap(&t[1]), wide[i].n_cheap + n_again);
+        outcome o[2];
+        for (int k = 0; k < 2; k++) {
+            spoil_grads(fig_model_params(m));
+            o[k].loss = tiny_run(&t[k], 3, 17);
+            o[k].grads = tiny_grads(&t[k], &o[k].n);
+        }
+        expect_same(&o[0], &o[1], "kept against made again");
+        for (int k = 0; k < 2; k++) tiny_free(&t[k]), free(o[k].grads);
+        fig_model_free(m);
+    }
+}
+TEST(what_backward_makes_again_in_fp32) { compare_made_again(FIG_F32, 2 * 3 + 1); }
+TEST(what_backward_makes_again_in_bf16) { compare_made_again(FIG_BF16, 2); } /* a norm is half of what is worth it */
+
+/* The two gradients of a tied embedding are summed in the store's memory, where the first of them is made. */
+TEST(sums_of_gradients_are_made_in_place) {
+    fig_context *ctx = check_context();
+    for (int tied = 0; tied < 2; tied++) {
+        fig_model *m = tiny_model(ctx, "gpt2", FIG_F32, tied ? "tied=true" : "tied=false");
+        tiny t = tiny_new(m, 2, 8, NULL);
+        size_t n_lent = 0;
+        for (size_t i = 0; i < t.plan->storages.n; i++) n_lent += t.plan->storages.data[i].lender != NULL;
+        EXPECT_EQ_I(n_lent, tied);
+        tiny_free(&t);
+        fig_model_free(m);
+    }
+}
+
 /* Everything that changes shapes along the axis that is resized; gradients, those of a tangent, and gradients of
  * gradients three deep. */
 enum { RESHAPER_ROOTS = 4, RESHAPER_ROWS = 12, RESHAPER_COLS = 6 };
