@@ -12,7 +12,7 @@
 #include "gen/sampler.h"
 #include "models/model.h"
 
-#define CHUNK 128           /* tokens of a prompt that are run at once */
+#define CHUNK 512           /* tokens of a prompt that are run at once: each run packs all weights */
 #define MAX_HELD (1u << 20) /* bytes that a stop text may hold back */
 
 typedef struct network { /* one recorded mode */

@@ -193,5 +193,5 @@ fig_tensor *fig_model_hidden(fig_model *m, fig_graph *g, const fig_lm_inputs *in
 }
 
 fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head) {
-    return fig__matmul_as(g, fig__rows(g, hidden), head, false, true, fig__real_dtype(g));
+    return fig__matmul_decode(g, fig__rows(g, hidden), head, fig__real_dtype(g));
 }

@@ -39,7 +39,7 @@ fig_status fig__model_apply(fig_model *m, const fig__json *settings);
 fig_status fig__model_take_weights(fig_model *m, const fig__weights *w);
 /* Defaults of sampling that came with the model ("temp", "top_k", ...), or NULL. */
 static inline const fig__json *fig__model_generation(const fig_model *m) { return m->generation; }
-/* Logits in real [rows, padded vocab] of hidden [.., c]. */
+/* Logits in real [rows, padded vocab] of hidden [.., c], few rows: those of the last token of each text. */
 fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head);
 
 /* lexicon.json in a folder, when there is one or something to write. */

@@ -5,6 +5,7 @@
 typedef struct matmul_attr {
     bool trans_a, trans_b;
     fig_dtype dtype; /* of the result */
+    bool decode;     /* few rows of A, every number of B read once */
 } matmul_attr;
 
 typedef struct matrices {
@@ -82,7 +83,7 @@ static figk_gemm gemm_of(const fig_node *n) {
                        .ldc = cols,
                        .c_step = m * cols,
                        .alpha = 1,
-                       .decode = n->graph->mode == FIG_DECODE};
+                       .decode = a->decode};
 }
 
 static void forward_matmul(const fig_exec *x, const fig_node *n) {
@@ -111,11 +112,16 @@ static double operations_matmul(const fig_node *n) {
     return 2 * (double)fig_numel(n->out[0]) * (double)depth;
 }
 
-fig_tensor *fig__matmul_as(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b, fig_dtype dtype) {
+static fig_tensor *matmul(fig_graph *g, fig_tensor *a, fig_tensor *b, matmul_attr attr) {
     if (!a || !b) return NULL;
-    matmul_attr attr = {trans_a, trans_b, dtype};
     return fig__node2(g, &fig__op_matmul, &attr, sizeof attr, laid_out(g, a, b->ndim == 2 && a->ndim > 2),
                       laid_out(g, b, false));
+}
+fig_tensor *fig__matmul_as(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b, fig_dtype dtype) {
+    return matmul(g, a, b, (matmul_attr){trans_a, trans_b, dtype, g->mode == FIG_DECODE});
+}
+fig_tensor *fig__matmul_decode(fig_graph *g, fig_tensor *a, fig_tensor *b, fig_dtype dtype) {
+    return matmul(g, a, b, (matmul_attr){false, true, dtype, true});
 }
 
 fig_tensor *fig_matmul(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b) {

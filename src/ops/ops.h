@@ -21,6 +21,8 @@ fig_tensor *fig__reshape_like(fig_graph *g, fig_tensor *x, fig_tensor *like);
 fig_tensor *fig__rows(fig_graph *g, fig_tensor *x);
 /* op(A) op(B) with a result type of its own (gradients of weights are fp32). */
 fig_tensor *fig__matmul_as(fig_graph *g, fig_tensor *a, fig_tensor *b, bool trans_a, bool trans_b, fig_dtype dtype);
+/* A B^T of few rows of A by the kernels of decoding, whatever the graph's mode: B is read once and not packed. */
+fig_tensor *fig__matmul_decode(fig_graph *g, fig_tensor *a, fig_tensor *b, fig_dtype dtype);
 
 static inline fig_dtype fig__real_dtype(const fig_graph *g) { return g->dtype == FIG_F64 ? FIG_F64 : FIG_F32; }
 static inline size_t fig__real_size(const fig_node *n) { return n->graph->dtype == FIG_F64 ? 8 : 4; }

@@ -99,8 +99,8 @@ TEST(a_sample_does_not_depend_on_its_neighbours_in_bf16) { check_neighbours("gpt
 /* A prompt of several chunks, read as a whole by an evaluation graph: the same next token. */
 TEST(a_long_prompt_is_read_in_chunks) {
     fig_context *ctx = check_context();
-    fig_model *m = byte_model(ctx, "qwen3", FIG_F32, "block_size=400 init_std=0.3");
-    enum { N = 300 };
+    fig_model *m = byte_model(ctx, "qwen3", FIG_F32, "block_size=1300 init_std=0.3");
+    enum { N = 1200 };
     char prompt[N + 1] = {0};
     for (int i = 0; i < N; i++) prompt[i] = (char)(32 + (i * i + i / 7) % 90);
     fig_lm_inputs in;
