@@ -22,12 +22,13 @@ size_t figk_attention_scratch(const fig_context *fig, const figk_attn *a, bool b
 static void forward_tile(void *arg, size_t tile, int thread) {
     const attn_job *job = arg;
     const figk_attn *a = job->a;
-    size_t head = tile / job->blocks;
+    size_t i = tile / job->blocks;
     /* A causal head's last block is its longest: it goes first, so that no thread ends alone on it. */
     size_t row0 = (job->blocks - 1 - tile % job->blocks) * FIGK_ATTN_ROWS;
     size_t n_rows = FIG_MIN((size_t)FIGK_ATTN_ROWS, a->q_max * figk_attn_group(a) - row0);
     void *scratch = fig__scratch(job->fig, thread, job->scratch_bytes);
-    job->table->attn_fwd(a, head / a->n_kv_head, head % a->n_kv_head, row0, n_rows, scratch);
+    /* Sequence by sequence of one head: those that share keys, as forks of one prompt do, find them in the cache. */
+    job->table->attn_fwd(a, i % a->n_batch, i / a->n_batch, row0, n_rows, scratch);
 }
 
 void figk_attention_forward(fig_context *fig, const figk_attn *a) {

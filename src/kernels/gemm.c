@@ -147,7 +147,7 @@ size_t fig__gemm_scratch(const figk_gemm_leaf *leaf, const figk_gemm *g) {
 size_t fig__gemm_workspace(const figk_gemm_leaf *leaf, const figk_gemm *g) {
     if (is_empty(g)) return 0;
     figk_gemm f = flattened(g);
-    if (g->decode) return g->at == leaf->real ? 0 : f.m * g->k * fig_dtype_size(leaf->real);
+    if (g->decode) return g->at == leaf->elem ? 0 : f.m * g->k * fig_dtype_size(leaf->real);
     plan p = plan_of(leaf, &f);
     size_t col = p.k_pad * p.elem_size;
     size_t b = FIG_MIN(p.n_pad * col, FIG_MAX(GROUP_COLS * col, GROUP_BYTES));
@@ -389,7 +389,7 @@ typedef struct decoding {
     const figk_gemm_leaf *leaf;
     fig_context *fig;
     size_t z, cols;
-    const void *x; /* real [m][x_stride] */
+    const void *x; /* [m][x_stride] of the leaf's elem */
     size_t x_stride;
 } decoding;
 
@@ -427,7 +427,7 @@ static void run_decode(fig_context *fig, const figk_gemm_leaf *leaf, const figk_
     decoding d = {.g = g, .leaf = leaf, .fig = fig, .cols = decode_cols(g), .x_stride = g->lda};
     for (d.z = 0; d.z < g->batch; d.z++) {
         d.x = at(g->a, d.z * g->a_step, g->at);
-        if (g->at != leaf->real) {
+        if (g->at != leaf->elem) {
             size_t x_size = g->k * fig_dtype_size(leaf->real);
             for (size_t i = 0; i < g->m; i++)
                 kernels_of(fig, leaf)->load(g->k, (char *)g->workspace + i * x_size, at(d.x, i * g->lda, g->at), g->at,
@@ -448,7 +448,7 @@ void fig__gemm_run(fig_context *fig, const figk_gemm_leaf *leaf, const figk_gemm
 
 static const figk_gemm_leaf *leaf_of(const fig_context *fig, const figk_gemm *g) {
     if (g->at == FIG_F64 || g->bt == FIG_F64 || g->ct == FIG_F64) return figk_oracle()->gemm_leaf(false);
-    return figk(fig)->gemm_leaf(g->at == FIG_BF16 && g->bt == FIG_BF16 && !g->decode);
+    return fig__gemm_leaf_for(figk(fig), g);
 }
 
 void figk_gemm_run(fig_context *fig, const figk_gemm *g) { fig__gemm_run(fig, leaf_of(fig, g), g); }

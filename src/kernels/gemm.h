@@ -47,7 +47,7 @@ typedef struct figk_gemm_store {
     const void *bias; /* or NULL */
 } figk_gemm_store;
 
-/* y[m][n] = x[m][k] W for few rows: real rows x, stored weights as they are. */
+/* y[m][n] = x[m][k] W for few rows: x of the leaf's elem, stored weights as they are, y real. */
 typedef struct figk_gemm_decode {
     size_t m, n, k;
     const void *x;
@@ -84,11 +84,18 @@ struct figk_gemm_leaf {
     void (*pack_b)(const figk_gemm_pack *p);
     void (*panel)(const figk_gemm_panel *p);
     void (*store)(const figk_gemm_store *p);
-    void (*decode)(const figk_gemm_decode *p); /* NULL where elem is not real */
+    void (*decode)(const figk_gemm_decode *p); /* NULL: none; where elem is not real, of weights of elem [n,k] only */
     void (*window)(const figk_gemm_window *p); /* or NULL */
     const figk_gemm_leaf *narrow;              /* whose window to take instead, with its packing; or NULL */
     double (*peak)(size_t n);                  /* multiplies in registers for n rounds; the number of operations done */
 };
+
+/* Who computes g. */
+static inline const figk_gemm_leaf *fig__gemm_leaf_for(const figk_table *t, const figk_gemm *g) {
+    const figk_gemm_leaf *leaf = t->gemm_leaf(g->at == FIG_BF16 && g->bt == FIG_BF16);
+    bool any = !g->decode || leaf->elem == leaf->real || (leaf->decode && g->b_trans);
+    return any ? leaf : t->gemm_leaf(false);
+}
 
 /* figk_gemm_run, _scratch and _workspace with a leaf of the caller's choice, for tests and measurements. */
 void fig__gemm_run(fig_context *fig, const figk_gemm_leaf *leaf, const figk_gemm *g);

@@ -143,7 +143,7 @@ static void product_check(const product *p, size_t every) {
 
 static const figk_gemm_leaf *leaf_for(const figk_table *t, const figk_gemm_leaf *fixed, const figk_gemm *g) {
     if (fixed && !g->decode) return fixed;
-    return t->gemm_leaf(g->at == FIG_BF16 && g->bt == FIG_BF16 && !g->decode);
+    return fig__gemm_leaf_for(t, g);
 }
 
 static fig_dtype random_type(fig_dtype real) { return random_u32() % 2 ? FIG_BF16 : real; }

@@ -157,7 +157,7 @@ static void forward_tile(const attn_tile *t, const attn_work *w) {
 /* One query per head would leave most lanes of a tile empty, so here lanes run along head_dim, then along keys; K and V
  * are read in place, once. Which of the two ways a sequence takes depends on its own query length alone. */
 
-/* Products of q with VL keys, one per lane: sums along head_dim stay in lanes until a transpose turns them. */
+/* Products of q with VL keys, one per lane: sums along head_dim stay in lanes until the end. */
 V_FN vf dot_keys(const attn_tile *t, const float *q, const void *const *k, fig_dtype type) {
     size_t dim = t->a->head_dim, d = 0;
     vf sum[VL];
@@ -170,13 +170,7 @@ V_FN vf dot_keys(const attn_tile *t, const float *q, const void *const *k, fig_d
         vf x = v_load(q + d);
         UNROLL for (size_t i = 0; i < VL; i++) sum[i] = v_fma(x, v_get_n(k[i], type, d, dim - d), sum[i]);
     }
-    transpose(sum);
-    for (size_t half = VL / 2; half > 0; half /= 2) {
-        UNROLL for (size_t i = 0; i < VL / 2; i++) {
-            if (i < half) sum[i] = v_add(sum[i], sum[i + half]);
-        }
-    }
-    return sum[0];
+    return v_sums(sum);
 }
 
 /* Scores s [KEYS] of row r; -inf for what it does not see. Returns the largest. */
@@ -197,18 +191,28 @@ V_FN float score_row(const attn_tile *t, const attn_block *block, size_t r, cons
     return v_hmax(high);
 }
 
-/* o = o * shrink + sum of p[j] v[j] */
+/* o = o * shrink + sum of p[j] v[j], even and odd keys apart, or each addition would wait for the one before. */
 V_FN void add_values(const attn_tile *t, const attn_block *block, const float *p, float shrink, float *o,
                      fig_dtype type) {
     size_t dim = t->a->head_dim, d = 0;
     for (; d + 4 * VL <= dim; d += 4 * VL) {
-        vf sum[4];
-        UNROLL for (size_t x = 0; x < 4; x++) sum[x] = v_mul(v_load(o + d + x * VL), v_set1(shrink));
-        for (size_t j = 0; j < block->n_keys; j++) {
-            UNROLL for (size_t x = 0; x < 4; x++) sum[x] =
-                v_fma(v_set1(p[j]), v_get(block->v[j], type, d + x * VL), sum[x]);
+        vf sum[2][4];
+        UNROLL for (size_t x = 0; x < 4; x++) {
+            sum[0][x] = v_mul(v_load(o + d + x * VL), v_set1(shrink));
+            sum[1][x] = v_zero();
         }
-        UNROLL for (size_t x = 0; x < 4; x++) v_store(o + d + x * VL, sum[x]);
+        for (size_t j = 0; j + 1 < block->n_keys; j += 2) {
+            UNROLL for (size_t i = 0; i < 2; i++) {
+                UNROLL for (size_t x = 0; x < 4; x++) sum[i][x] =
+                    v_fma(v_set1(p[j + i]), v_get(block->v[j + i], type, d + x * VL), sum[i][x]);
+            }
+        }
+        size_t last = block->n_keys - 1;
+        if (block->n_keys % 2) {
+            UNROLL for (size_t x = 0; x < 4; x++) sum[0][x] =
+                v_fma(v_set1(p[last]), v_get(block->v[last], type, d + x * VL), sum[0][x]);
+        }
+        UNROLL for (size_t x = 0; x < 4; x++) v_store(o + d + x * VL, v_add(sum[0][x], sum[1][x]));
     }
     for (; d < dim; d += VL) {
         vf sum = v_mul(v_load(o + d), v_set1(shrink));

@@ -74,6 +74,24 @@ V_FN void multiply_rows(size_t rows, size_t vectors, const figk_gemm_panel *p, s
 #define WINDOW_MULTIPLY multiply_pairs
 #include "kernels/x86/gemm_window.h"
 
+/* --- decoding: x as it is stored ----------------------------------------------------------------------------*/
+
+V_FN vi pairs_get(const void *p, size_t i) { return _mm512_loadu_si512((const uint16_t *)p + i); }
+V_FN vi pairs_get_n(const void *p, size_t i, size_t n) {
+    return _mm512_maskz_loadu_epi16((__mmask32)(((uint64_t)1 << n) - 1), (const uint16_t *)p + i);
+}
+
+#define DECODE_STEP (2 * VL)
+#define DECODE_TYPE FIG_BF16
+#define decode_vector vi
+#define decode_x uint16_t
+#define decode_get(p, type, i) pairs_get(p, i)
+#define decode_get_n(p, type, i, n) pairs_get_n(p, i, n)
+#define decode_multiply(sum, w, x) multiply_pairs(sum, w, x)
+#include "kernels/x86/gemm_decode.h"
+
+static void decode(const figk_gemm_decode *p) { decode_n_major(p, FIG_BF16); }
+
 /* --- the level ---------------------------------------------------------------------------------------------*/
 
 static double peak(size_t n) {
@@ -101,6 +119,7 @@ const figk_gemm_leaf figk_gemm_leaf_bf16__avx512bf16 = {.real = FIG_F32,
                                                         .pack_b = figk_gemm_pack_b_bf16__avx512bf16,
                                                         .panel = panel,
                                                         .store = figk_gemm_store_f32__avx512,
+                                                        .decode = decode,
                                                         .window = window,
                                                         .peak = peak};
 

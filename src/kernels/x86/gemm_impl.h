@@ -116,36 +116,14 @@ void ISA(gemm_store)(const figk_gemm_store *p) {
 
 /* --- decoding ----------------------------------------------------------------------------------------------*/
 
-#define DECODE_COLS 4
-#define DECODE_ROWS (VL == 16 ? 4 : 2) /* that share the reading of a weight */
-
-/* `rows` rows of x against `cols` columns of weights stored [n,k]: every sum is one chain in each lane, so that it is
- * the same for whatever is computed beside it. Fetches the next columns ahead: reading of one row's weights ends before
- * the processor has seen that there is a stream. */
-V_FN void dot_block(size_t rows, size_t cols, const figk_gemm_decode *p, size_t row, size_t col, bool ahead,
-                    fig_dtype wt) {
-    const float *x = (const float *)p->x + row * p->x_stride;
-    size_t size = wt == FIG_BF16 ? 2 : 4, w = col * p->ldw, k = 0;
-    const char *next = (const char *)p->w + (col + cols) * p->ldw * size;
-    vf sum[DECODE_ROWS * DECODE_COLS];
-    UNROLL_FOR(i, rows * cols) sum[i] = v_zero();
-    for (; k + VL <= p->k; k += VL) {
-        vf weights[DECODE_COLS];
-        UNROLL_FOR(c, cols) weights[c] = v_get(p->w, wt, w + c * p->ldw + k);
-        if (ahead) UNROLL_FOR(c, cols) _mm_prefetch(next + (c * p->ldw + k) * size, _MM_HINT_T0);
-        UNROLL_FOR(i, rows) {
-            vf numbers = v_load(x + i * p->x_stride + k);
-            UNROLL_FOR(c, cols) sum[i * cols + c] = v_fma(weights[c], numbers, sum[i * cols + c]);
-        }
-    }
-    for (size_t left = p->k - k, c = 0; left && c < cols; c++) {
-        vf weights = v_get_n(p->w, wt, w + c * p->ldw + k, left);
-        for (size_t i = 0; i < rows; i++)
-            sum[i * cols + c] = v_fma(weights, v_load_n(x + i * p->x_stride + k, left), sum[i * cols + c]);
-    }
-    for (size_t i = 0; i < rows; i++)
-        for (size_t c = 0; c < cols; c++) ((float *)p->y)[(row + i) * p->y_stride + col + c] = v_sum(sum[i * cols + c]);
-}
+#define DECODE_STEP VL
+#define DECODE_TYPE FIG_F32
+#define decode_vector vf
+#define decode_x float
+#define decode_get(p, type, i) v_get(p, type, i)
+#define decode_get_n(p, type, i, n) v_get_n(p, type, i, n)
+#define decode_multiply(sum, w, x) v_fma(w, x, sum)
+#include "kernels/x86/gemm_decode.h"
 
 #define CHAINS 4 /* vectors of columns at a time */
 
@@ -172,21 +150,6 @@ V_FN void decode_k_major(const figk_gemm_decode *p, fig_dtype wt) {
         for (; row + DECODE_ROWS <= p->m; row += DECODE_ROWS) add_rows(DECODE_ROWS, p, row, col, n, wt);
         for (; row < p->m; row++) add_rows(1, p, row, col, n, wt);
     }
-}
-
-/* All rows against some columns, whose weights stay in a first-level cache meanwhile. */
-V_FN void dot_columns(size_t cols, const figk_gemm_decode *p, size_t col, fig_dtype wt) {
-    size_t row = 0;
-    for (; row + DECODE_ROWS <= p->m; row += DECODE_ROWS) dot_block(DECODE_ROWS, cols, p, row, col, row == 0, wt);
-    for (; row < p->m; row++) dot_block(1, cols, p, row, col, row == 0, wt);
-}
-
-/* Memory bounds what one row takes, and is fastest when read in order. */
-V_FN void decode_n_major(const figk_gemm_decode *p, fig_dtype wt) {
-    size_t col = 0;
-    for (; p->m == 1 && col < p->n; col++) dot_block(1, 1, p, 0, col, false, wt);
-    for (; col + DECODE_COLS <= p->n; col += DECODE_COLS) dot_columns(DECODE_COLS, p, col, wt);
-    for (; col < p->n; col++) dot_columns(1, p, col, wt);
 }
 
 static void decode(const figk_gemm_decode *p) {

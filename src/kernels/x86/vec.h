@@ -196,6 +196,32 @@ V_FN float v_sum(vf a) {
     q = _mm_add_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
+/* Lane i: v_sum(v[i]), of VL vectors. Neighbours in `u` are folded into one vector, again and again; where the last
+ * fold puts a sum decides where it has to start. */
+V_FN vf v_sums(const vf v[VL]) {
+    vf u[VL];
+    for (size_t i = 0; i < VL; i++) u[i] = v[i % (VL / 4) * 4 + i / (VL / 4)];
+#if VL == 16
+    for (size_t i = 0; i < 8; i++)
+        u[i] = _mm512_add_ps(_mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0x44),
+                             _mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0xee));
+    for (size_t i = 0; i < 4; i++)
+        u[i] = _mm512_add_ps(_mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0x88),
+                             _mm512_shuffle_f32x4(u[2 * i], u[2 * i + 1], 0xdd));
+    for (size_t i = 0; i < 2; i++)
+        u[i] = _mm512_add_ps(_mm512_shuffle_ps(u[2 * i], u[2 * i + 1], 0x44),
+                             _mm512_shuffle_ps(u[2 * i], u[2 * i + 1], 0xee));
+    return _mm512_add_ps(_mm512_shuffle_ps(u[0], u[1], 0x88), _mm512_shuffle_ps(u[0], u[1], 0xdd));
+#else
+    for (size_t i = 0; i < 4; i++)
+        u[i] = _mm256_add_ps(_mm256_permute2f128_ps(u[2 * i], u[2 * i + 1], 0x20),
+                             _mm256_permute2f128_ps(u[2 * i], u[2 * i + 1], 0x31));
+    for (size_t i = 0; i < 2; i++)
+        u[i] = _mm256_add_ps(_mm256_shuffle_ps(u[2 * i], u[2 * i + 1], 0x44),
+                             _mm256_shuffle_ps(u[2 * i], u[2 * i + 1], 0xee));
+    return _mm256_add_ps(_mm256_shuffle_ps(u[0], u[1], 0x88), _mm256_shuffle_ps(u[0], u[1], 0xdd));
+#endif
+}
 V_FN float v_hmax(vf a) {
     __m256 h = v_half_max(a);
     __m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
