@@ -204,10 +204,10 @@ fig_tensor *fig_cross_entropy(fig_graph *g, fig_tensor *logits, fig_tensor *targ
  * target in 0 .. 1, [.., c], to which no gradient flows; with fewer rows than logits, each counts for as many
  * consecutive rows (the samples of one picture). */
 fig_tensor *fig_binary_cross_entropy(fig_graph *g, fig_tensor *logits, fig_tensor *target);
-/* Cross-entropy of x [.., c] times weight [v, c] transposed, in chunks of rows, so that the logits [.., v] never exist
- * as a whole. n_class <= v: the rest of weight is padding. */
-fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *target,
-                                     size_t n_class);
+/* Cross-entropy of x [.., c] times weight [v, c] transposed plus bias [v] (fp32, may be NULL), in chunks of rows, so
+ * that the logits [.., v] never exist as a whole. n_class <= v: the rest of weight is padding. */
+fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias,
+                                     fig_tensor *target, size_t n_class);
 /* sum(loss over rows) / max(1, count), count [1] fp32 given by the caller: the tokens of the whole batch, not of this
  * part of it. */
 fig_tensor *fig_masked_mean(fig_graph *g, fig_tensor *loss, fig_tensor *count);

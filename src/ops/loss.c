@@ -121,15 +121,20 @@ const fig_op fig__op_cross_entropy_bwd = {
     .forward = forward_xent_bwd,
     FIG_NO_GRAD("it is itself a gradient; a second order through softmax is not offered")};
 
-/* --- over x and weight, in chunks -------------------------------------------------------------------------------
+/* --- over x, weight and bias, in chunks -------------------------------------------------------------------------
  * A chunk's logits are kept in real, so that the loss is exact whatever the activations' type; their gradient goes into
  * the matrix products in the activations' type. Workspace: logits [chunk, v] real, dlogits [chunk, v], and the
  * products'. */
 
+enum { BIAS = 3, BIAS_BWD = 5 }; /* the input that may be NULL, of the op and of its gradient */
+static bool is_backward(const fig_node *n) { return n->op == &fig__op_linear_cross_entropy_bwd; }
+
 static fig_status infer_head(fig_node *n) {
-    const fig_tensor *x = n->in[0], *w = n->in[1];
+    const fig_tensor *x = n->in[0], *w = n->in[1], *b = n->in[BIAS];
     if (w->ndim != 2 || w->shape[1] != fig_dim(x, -1))
         return fig_node_fail(n, "the head takes width %zu, given %zu", fig_dim(w, 1), fig_dim(x, -1));
+    if (b && (b->ndim != 1 || b->shape[0] != w->shape[0] || b->dtype != fig__real_dtype(n->graph)))
+        return fig_node_fail(n, "the bias needs one fp32 number per class");
     return infer_losses(n, x, n->in[2], w->shape[0]);
 }
 
@@ -145,7 +150,7 @@ static size_t chunk_rows(const fig_node *n) {
 }
 
 static figk_gemm logits_gemm(const fig_node *n, size_t row, size_t rows, void *logits) {
-    const fig_tensor *x = n->in[0], *w = n->in[1];
+    const fig_tensor *x = n->in[0], *w = n->in[1], *bias = n->in[is_backward(n) ? BIAS_BWD : BIAS];
     size_t c = w->shape[1], v = w->shape[0];
     return (figk_gemm){.m = rows,
                        .n = v,
@@ -161,7 +166,8 @@ static figk_gemm logits_gemm(const fig_node *n, size_t row, size_t rows, void *l
                        .c = logits,
                        .ct = fig__real_dtype(n->graph),
                        .ldc = v,
-                       .alpha = 1};
+                       .alpha = 1,
+                       .bias = bias ? bias->data : NULL};
 }
 /* dx = dlogits W */
 static figk_gemm dx_gemm(const fig_node *n, size_t row, size_t rows, const void *dlogits) {
@@ -223,7 +229,6 @@ static head_memory head_bytes(fig_context *ctx, const fig_node *n, bool backward
     }
     return m;
 }
-static bool is_backward(const fig_node *n) { return n->op == &fig__op_linear_cross_entropy_bwd; }
 static size_t workspace_head(fig_context *ctx, const fig_node *n) {
     head_memory m = head_bytes(ctx, n, is_backward(n));
     return m.logits + m.dlogits + m.gemm;
@@ -256,11 +261,33 @@ static void forward_head(const fig_exec *x, const fig_node *n) {
     }
 }
 
-/* in: x, weight, target, lse, dloss -> dx, dweight */
+/* dbias += the rows of dlogits, one after the other. */
+#define COLUMNS_PER_TILE 1024
+typedef struct bias_job {
+    const figk_table *k;
+    const fig_tensor *dbias;
+    const char *dlogits;
+    size_t rows;
+    fig_dtype type;
+} bias_job;
+static void bias_tile(void *arg, size_t tile, int thread) {
+    (void)thread;
+    const bias_job *j = arg;
+    size_t v = j->dbias->shape[0], first = tile * COLUMNS_PER_TILE, n = FIG_MIN(COLUMNS_PER_TILE, v - first);
+    for (size_t r = 0; r < j->rows; r++)
+        j->k->accumulate(n, fig__at(j->dbias, first), row_of(j->dlogits, 1, r * v + first, j->type), j->type);
+}
+static void add_to_bias(const fig_exec *x, const fig_node *n, const char *dlogits, size_t rows) {
+    bias_job j = {x->kernels, n->out[2], dlogits, rows, n->out[0]->dtype};
+    fig__parallel(x->ctx, fig__ceil_div(j.dbias->shape[0], COLUMNS_PER_TILE), bias_tile, &j);
+}
+
+/* in: x, weight, target, lse, dloss, bias or NULL -> dx, dweight, and dbias where there is one */
 static void forward_head_bwd(const fig_exec *x, const fig_node *n) {
     size_t total = fig__n_rows(n->in[0]), v = n->in[1]->shape[0], real = fig__real_size(n), chunk = chunk_rows(n);
     head_memory m = head_bytes(x->ctx, n, true);
     char *logits = x->workspace, *dlogits = logits + m.logits, *work = dlogits + m.dlogits;
+    if (n->in[BIAS_BWD]) memset(n->out[2]->data, 0, v * real);
     for (size_t r = 0; r < total; r += chunk) {
         size_t rows = FIG_MIN(chunk, total - r);
         product(x, logits_gemm(n, r, rows, logits), work);
@@ -279,35 +306,43 @@ static void forward_head_bwd(const fig_exec *x, const fig_node *n) {
         run_xent(x, &j);
         product(x, dx_gemm(n, r, rows, dlogits), work);
         product(x, dw_gemm(n, r, rows, dlogits), work);
+        if (n->in[BIAS_BWD]) add_to_bias(x, n, dlogits, rows);
     }
 }
 static fig_status infer_head_bwd(fig_node *n) {
     fig_set_like(n->out[0], n->in[0]);
     fig_set_shape(n->out[1], fig_grad_dtype(n->in[1]), 2, n->in[1]->shape);
+    if (n->in[BIAS_BWD]) fig_set_like(n->out[2], n->in[BIAS_BWD]);
     return FIG_OK;
 }
 static void backward_head(fig_graph *g, fig_node *n, fig_tensor *const *dout, fig_tensor **din) {
-    fig_tensor *in[5] = {n->in[0], n->in[1], n->in[2], n->out[1], dout[0]};
-    fig_node *b = fig_node_new(g, &fig__op_linear_cross_entropy_bwd, n->attr, sizeof(xent_attr), in, 5, 2, 0);
+    fig_tensor *in[6] = {n->in[0], n->in[1], n->in[2], n->out[1], dout[0], n->in[BIAS]};
+    int n_out = n->in[BIAS] ? 3 : 2;
+    fig_node *b =
+        fig_node_new(g, &fig__op_linear_cross_entropy_bwd, n->attr, sizeof(xent_attr), in, 6, n_out, 1u << BIAS_BWD);
     if (!b) return;
     din[0] = b->out[0];
     din[1] = b->out[1];
+    if (n->in[BIAS]) din[BIAS] = b->out[2];
 }
 /* The logits; backward makes them again, and the gradients of both factors. */
 static double operations_head(const fig_node *n) {
     return (is_backward(n) ? 6 : 2) * (double)fig_numel(n->in[0]) * (double)n->in[1]->shape[0];
 }
 static fig_tensor *sample_head(fig_op_sampler *s, int variant) {
-    if (variant > 1) return NULL;
+    if (variant > 2) return NULL;
     fig_tensor *x = fig_sample_input(s, -1, 1, 3, 2, 3, 4), *w = fig_sample_input(s, -1, 1, 2, 6, 4);
-    return fig_linear_cross_entropy(fig_sample_graph(s), x, w, fig_sample_ints(s, -1, 5, 2, 2, 3), variant ? 5 : 0);
+    fig_tensor *bias = variant == 2 ? fig_sample_input(s, -1, 1, 1, 6) : NULL;
+    return fig_linear_cross_entropy(fig_sample_graph(s), x, w, bias, fig_sample_ints(s, -1, 5, 2, 2, 3),
+                                    variant ? 5 : 0);
 }
 static fig_tensor *composite_head(fig_op_sampler *s, int variant) {
-    if (variant > 1) return NULL;
+    if (variant > 2) return NULL;
     fig_graph *g = fig_sample_graph(s);
     fig_tensor *x = fig_sample_input(s, -1, 1, 3, 2, 3, 4), *w = fig_sample_input(s, -1, 1, 2, 6, 4);
-    fig_tensor *target = fig_sample_ints(s, -1, 5, 2, 2, 3);
-    return fig_cross_entropy(g, fig_matmul(g, x, w, false, true), target, variant ? 5 : 0);
+    fig_tensor *logits = fig_matmul(g, x, w, false, true);
+    if (variant == 2) logits = fig_add(g, logits, fig_sample_input(s, -1, 1, 1, 6));
+    return fig_cross_entropy(g, logits, fig_sample_ints(s, -1, 5, 2, 2, 3), variant ? 5 : 0);
 }
 const fig_op fig__op_linear_cross_entropy = {.name = "linear_cross_entropy",
                                              .infer = infer_head,
@@ -326,11 +361,11 @@ const fig_op fig__op_linear_cross_entropy_bwd = {
     .workspace = workspace_head,
     .scratch = scratch_head,
     .operations = operations_head};
-fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *target,
-                                     size_t n_class) {
+fig_tensor *fig_linear_cross_entropy(fig_graph *g, fig_tensor *x, fig_tensor *weight, fig_tensor *bias,
+                                     fig_tensor *target, size_t n_class) {
     xent_attr a = {n_class};
-    fig_node *n =
-        fig_node_new(g, &fig__op_linear_cross_entropy, &a, sizeof a, (fig_tensor *[]){x, weight, target}, 3, 2, 0);
+    fig_tensor *in[4] = {x, weight, target, bias};
+    fig_node *n = fig_node_new(g, &fig__op_linear_cross_entropy, &a, sizeof a, in, 4, 2, 1u << BIAS);
     return n ? n->out[0] : NULL;
 }
 

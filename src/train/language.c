@@ -35,7 +35,7 @@ static fig_status network_new(fig_trainer *t, fig_mode mode, network *n) {
     if (!p->g) return FIG_ERR_NOMEM;
     fig_tensor *x = fig_model_hidden(t->model, p->g, &n->in, &head);
     n->targets = fig_input(p->g, "targets", FIG_I32, 2, (size_t[]){b, time});
-    p->loss = fig_linear_cross_entropy(p->g, x, head, n->targets, vocab_of(t->model));
+    p->loss = fig_linear_cross_entropy(p->g, x, head, NULL, n->targets, vocab_of(t->model));
     if (mode == FIG_TRAIN) {
         n->count = fig_input(p->g, "count", FIG_F32, 1, (size_t[]){1});
         p->loss = fig_masked_mean(p->g, p->loss, n->count);

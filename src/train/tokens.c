@@ -52,11 +52,11 @@ static fig_status begin(fig_trainer *t, fig_mode mode, network *n) {
     fig_tensor *x = net_of(t)->hidden(g, config_of(t), &n->in, &codes, &words);
     n->targets = fig_input(g, "targets", FIG_I32, 2, (size_t[]){b, k->shape.n_codes});
     fig_tensor *of_codes = fig_slice(g, x, 1, (int64_t)k->shape.n_before - 1, k->shape.n_codes);
-    n->code_loss = fig_linear_cross_entropy(g, of_codes, codes, n->targets, k->shape.n_kinds);
+    n->code_loss = fig_linear_cross_entropy(g, of_codes, codes, NULL, n->targets, k->shape.n_kinds);
     if (!text) return fig_graph_status(g);
     n->words = fig_input(g, "words", FIG_I32, 2, (size_t[]){b, text});
-    n->word_loss =
-        fig_linear_cross_entropy(g, fig_slice(g, x, 1, 0, text), words, n->words, (size_t)config_of(t)->vocab_size);
+    n->word_loss = fig_linear_cross_entropy(g, fig_slice(g, x, 1, 0, text), words, NULL, n->words,
+                                            (size_t)config_of(t)->vocab_size);
     return fig_graph_status(g);
 }
 

@@ -131,7 +131,7 @@ static fig_status record(golden *g, bool gradients) {
     fig_tensor *x = fig_model_hidden(g->model, n->g, &n->in, &head);
     n->targets = fig_input(n->g, "targets", FIG_I32, 2, (size_t[]){g->batch, g->time});
     n->count = fig_input(n->g, "count", FIG_F32, 1, (size_t[]){1});
-    n->loss = fig_masked_mean(n->g, fig_linear_cross_entropy(n->g, x, head, n->targets, g->vocab), n->count);
+    n->loss = fig_masked_mean(n->g, fig_linear_cross_entropy(n->g, x, head, NULL, n->targets, g->vocab), n->count);
     g->logits = fig__model_logits(n->g, x, head);
     if (gradients) fig_backward_params(n->g, n->loss);
     FIG_TRY(fig_graph_status(n->g));

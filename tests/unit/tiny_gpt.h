@@ -38,7 +38,7 @@ static inline tiny tiny_new(fig_model *m, size_t batch, size_t time, const fig_p
     fig_tensor *x = fig_model_hidden(m, t.g, &t.in, &head);
     t.targets = fig_input(t.g, "targets", FIG_I32, 2, (size_t[]){batch, time});
     t.count = fig_input(t.g, "count", FIG_F32, 1, (size_t[]){1});
-    t.loss = fig_masked_mean(t.g, fig_linear_cross_entropy(t.g, x, head, t.targets, TINY_VOCAB), t.count);
+    t.loss = fig_masked_mean(t.g, fig_linear_cross_entropy(t.g, x, head, NULL, t.targets, TINY_VOCAB), t.count);
     fig_backward_params(t.g, t.loss);
     if (!EXPECT_OK(t.ctx, fig_graph_status(t.g)) || !EXPECT_OK(t.ctx, fig_plan_new(t.g, &t.loss, 1, options, &t.plan)))
         exit(1);
