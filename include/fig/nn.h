@@ -24,12 +24,13 @@ fig_tensor *fig_rms_norm(fig_graph *g, const char *name, fig_tensor *x, double e
 typedef enum fig_norm_kind { FIG_NORM_LAYER, FIG_NORM_RMS } fig_norm_kind;
 typedef enum fig_mlp_kind { FIG_MLP_GELU, FIG_MLP_GELU_TANH, FIG_MLP_SWIGLU, FIG_MLP_RELU2 } fig_mlp_kind;
 
-/* The block that norms first: x + attention(norm(x)), then x + mlp(norm(x)). */
+/* x + attention(norm(x)), then x + mlp(norm(x)); with post_norm, as transformers began (Vaswani et al. 2017),
+ * norm(x + attention(x)), then norm(x + mlp(x)). */
 typedef struct fig_block {
     size_t n_head, n_kv_head, head_dim, ffn_dim;
     fig_norm_kind norm;
     fig_mlp_kind mlp;
-    bool bias, qk_norm, rope_interleaved;
+    bool bias, post_norm, qk_norm, rope_interleaved;
     double norm_eps, dropout;
     double std, residual_std; /* of the first weights; of those that write into the residual stream */
     fig_tensor *cos, *sin;    /* of rotary positions, or NULL */

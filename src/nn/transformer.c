@@ -63,6 +63,10 @@ static fig_tensor *mlp(fig_graph *g, fig_tensor *x, const fig_block *b) {
 
 fig_tensor *fig_transformer_block(fig_graph *g, fig_tensor *x, const fig_block *b) {
     if (!x) return NULL;
+    if (b->post_norm) {
+        x = fig_block_norm(g, "norm1", fig_add(g, x, attention(g, x, b)), b);
+        return fig_block_norm(g, "norm2", fig_add(g, x, mlp(g, x, b)), b);
+    }
     x = fig_add(g, x, attention(g, fig_block_norm(g, "norm1", x, b), b));
     return fig_add(g, x, mlp(g, fig_block_norm(g, "norm2", x, b), b));
 }
