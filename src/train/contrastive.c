@@ -173,7 +173,7 @@ static fig_status add_scores(fig_trainer *t, const points *p, fig_scores *scores
 }
 
 static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
-    fig__held_out h = fig__held_out_of(t);
+    fig__held_out h = fig__pictures_held_out(t);
     points p = {.d = setting(t, "n_features")};
     size_t rows, room = (size_t)(h.take * h.batch) * p.d;
     p.pictures = FIG_NEW_N(t->ctx, float, room + 1);

@@ -134,7 +134,7 @@ static fig_status add_batch(fig_trainer *t, uint64_t first, size_t rows, double 
 }
 
 static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
-    fig__held_out h = fig__held_out_of(t);
+    fig__held_out h = fig__pictures_held_out(t);
     double sum = 0, n = 0;
     size_t rows;
     fig_status status = FIG_OK;

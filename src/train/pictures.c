@@ -101,18 +101,8 @@ fig_status fig__pictures_read(fig_trainer *t) {
     return FIG_OK;
 }
 
-fig__held_out fig__held_out_of(const fig_trainer *t) {
-    fig__held_out h = {.n = fig_pictures_get_info(t->data.pictures)->n[FIG_SPLIT_VAL],
-                       .batch = (uint64_t)t->o.batch_size};
-    h.n_batches = (h.n + h.batch - 1) / h.batch;
-    h.take = t->o.eval_iters ? FIG_MIN(h.n_batches, (uint64_t)t->o.eval_iters) : h.n_batches;
-    return h;
-}
-
-uint64_t fig__held_out_batch(const fig__held_out *h, uint64_t b, size_t *n) {
-    uint64_t first = b * h->n_batches / h->take * h->batch;
-    *n = (size_t)FIG_MIN(h->batch, h->n - first);
-    return first;
+fig__held_out fig__pictures_held_out(const fig_trainer *t) {
+    return fig__held_out_of(t, fig_pictures_get_info(t->data.pictures)->n[FIG_SPLIT_VAL]);
 }
 
 /* --- previews ---------------------------------------------------------------------------------------------------*/

@@ -29,11 +29,6 @@ fig_status fig__pictures_ready(fig_trainer *t);
 fig_status fig__pictures_pairs(fig_trainer *t, fig__buf *file);
 /* Operations of a step, forward and backward: the products of all that was recorded for it. */
 double fig__pictures_flops(const fig_trainer *t);
-/* Batches of the held-out pictures that an evaluation takes, and the first of batch b and how many it has. */
-typedef struct fig__held_out {
-    uint64_t n, n_batches, take, batch;
-} fig__held_out;
-fig__held_out fig__held_out_of(const fig_trainer *t);
-uint64_t fig__held_out_batch(const fig__held_out *h, uint64_t b, size_t *n);
+fig__held_out fig__pictures_held_out(const fig_trainer *t);
 
 #endif

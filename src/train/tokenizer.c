@@ -131,7 +131,7 @@ static void add_scores(fig_trainer *t, const sums *s, size_t n_codes, fig_scores
 }
 
 static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
-    fig__held_out h = fig__held_out_of(t);
+    fig__held_out h = fig__pictures_held_out(t);
     size_t n_codes = net_of(t)->n_codes(config_of(t)), rows;
     if (!h.take) return fig__add_score(scores, "val_loss", NAN), FIG_OK;
     sums s = {.count = FIG_NEW_N(t->ctx, uint64_t, n_codes)};

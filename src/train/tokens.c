@@ -294,7 +294,7 @@ static fig_status add_batch(fig_trainer *t, uint64_t first, size_t rows, sums *s
 }
 
 static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
-    fig__held_out h = fig__held_out_of(t);
+    fig__held_out h = fig__pictures_held_out(t);
     sums s = {0};
     size_t rows;
     fig_status status = encode_all(t);

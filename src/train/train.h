@@ -91,6 +91,12 @@ typedef struct fig__task {
 void fig__note(fig_trainer *t, const char *text);
 void fig__add_score(fig_scores *scores, const char *name, double value);
 const fig__task *fig__task_find(const char *name); /* NULL: there is none */
+/* Batches that an evaluation takes of n rows held out, and the first row of batch b and how many it has. */
+typedef struct fig__held_out {
+    uint64_t n, n_batches, take, batch;
+} fig__held_out;
+fig__held_out fig__held_out_of(const fig_trainer *t, uint64_t n);
+uint64_t fig__held_out_batch(const fig__held_out *h, uint64_t b, size_t *n);
 
 /* --- the trainer ------------------------------------------------------------------------------------------------*/
 typedef struct fig__progress { /* what a checkpoint restores beside the numbers */

@@ -149,7 +149,7 @@ static double n_in_use(const sums *s, size_t l) {
 }
 
 static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
-    fig__held_out h = fig__held_out_of(t);
+    fig__held_out h = fig__pictures_held_out(t);
     size_t l = fig__vae_n_latent(t->model), rows;
     sums s = {.mean = FIG_NEW_N(t->ctx, double, 2 * l)};
     if (!s.mean) return FIG_ERR_NOMEM;
