@@ -32,6 +32,15 @@ typedef struct fig_language_net {
     fig_tensor *(*hidden)(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor **head);
 } fig_language_net;
 
+/* Reads in both directions. A blank is the token FIG_MASK where the tokenizer has one, else the last of vocab_size. */
+#define FIG_MASK "[MASK]"
+typedef struct fig_masked_net {
+    /* What is known of the tokens at `places`, int32 [..] counted along all rows (row * time + position): [.., c].
+     * Times *head [v, c] transposed, plus *bias [v] (fp32), it is their logits. */
+    fig_tensor *(*predict)(fig_graph *g, const void *config, const fig_lm_inputs *in, fig_tensor *places,
+                           fig_tensor **head, fig_tensor **bias);
+} fig_masked_net;
+
 typedef struct fig_vae_net {
     size_t (*n_latent)(const void *config);
     /* Mean and log-variance [n, n_latent] of q(z|x), fp32. */
@@ -100,6 +109,7 @@ typedef struct fig_contrastive_net {
 
 /* Every setting that a model of the family must have, as whole numbers:
  *     language     vocab_size n_layer n_head n_embd block_size
+ *     masked       vocab_size n_layer n_head n_embd block_size
  *     vae          image_size n_channels
  *     flow         image_size n_channels n_classes text_length
  *     gan          image_size n_channels n_classes n_latent
@@ -108,8 +118,8 @@ typedef struct fig_contrastive_net {
  *     classifier   image_size n_channels n_classes n_features
  *     contrastive  image_size n_channels text_length vocab_size n_features */
 typedef struct fig_family fig_family;
-extern const fig_family fig_family_language, fig_family_vae, fig_family_flow, fig_family_gan, fig_family_tokenizer,
-    fig_family_tokens, fig_family_classifier, fig_family_contrastive;
+extern const fig_family fig_family_language, fig_family_masked, fig_family_vae, fig_family_flow, fig_family_gan,
+    fig_family_tokenizer, fig_family_tokens, fig_family_classifier, fig_family_contrastive;
 const char *fig_family_name(const fig_family *f);   /* "language", also the task that it is trained for */
 const char *fig_family_medium(const fig_family *f); /* "text" or "pictures" */
 
@@ -119,6 +129,7 @@ struct fig_arch {
     const fig_family *family;
     union { /* the family's */
         const fig_language_net *language;
+        const fig_masked_net *masked;
         const fig_vae_net *vae;
         const fig_flow_net *flow;
         const fig_gan_net *gan;

@@ -1,5 +1,5 @@
-/* files/hf_config.c: config.json of gpt2, llama and qwen3, by tables that reading and writing share. The defaults are
- * those of transformers 5 (models/NAME/configuration_NAME.py). */
+/* files/hf_config.c: config.json of gpt2, llama, qwen3 and bert, by tables that reading and writing share. The defaults
+ * are those of transformers 5 (models/NAME/configuration_NAME.py). */
 #include "files/hf_config.h"
 #include "base/base.h"
 #include <stdio.h>
@@ -14,6 +14,13 @@ typedef struct field {
     double fallback; /* where the file says nothing; 0 of an extent: worked out from others */
 } field;
 
+typedef struct reader {
+    fig_context *ctx;
+    const char *name;
+    const fig__json *config;
+    fig__json *settings;
+} reader;
+
 typedef struct family {
     const char *arch, *class_name;
     const field *fields;
@@ -22,6 +29,10 @@ typedef struct family {
     const char *fixed;
     /* Their settings of which only one value can be computed here, as JSON; null: absent, null or empty. */
     const char *must;
+    /* What the tables cannot say. misfit: the setting that keeps these from being the family's, or NULL. */
+    fig_status (*read)(reader *r);                    /* NULL: nothing */
+    const char *(*misfit)(const fig__json *settings); /* NULL: none */
+    fig_status (*write)(const fig__json *settings, fig__json *config);
 } family;
 
 static const field gpt2_fields[] = {
@@ -61,28 +72,16 @@ static const field qwen3_fields[] = {
     {"tied", "tie_word_embeddings", NULL, BOOL, false},
 };
 
-#define NO_EXPERTS "\"num_experts\": null, \"num_local_experts\": null, \"quantization_config\": null"
-static const family families[] = {
-    {"gpt2", "GPT2LMHeadModel", gpt2_fields, FIG_COUNT(gpt2_fields),
-     "{\"norm\": \"layernorm\", \"pos\": \"learned\", \"qk_norm\": false, \"bias\": true, \"window\": 0, \"softcap\": "
-     "0}",
-     "{\"scale_attn_weights\": true, \"scale_attn_by_inverse_layer_idx\": false, \"add_cross_attention\": "
-     "false, " NO_EXPERTS "}"},
-    {"llama", "LlamaForCausalLM", llama_fields, FIG_COUNT(llama_fields),
-     "{\"norm\": \"rmsnorm\", \"mlp\": \"swiglu\", \"pos\": \"rope\", \"rope_interleaved\": false, \"qk_norm\": false, "
-     "\"bias\": false, \"window\": 0, \"softcap\": 0}",
-     "{\"hidden_act\": \"silu\", \"attention_bias\": false, \"mlp_bias\": false, " NO_EXPERTS "}"},
-    {"qwen3", "Qwen3ForCausalLM", qwen3_fields, FIG_COUNT(qwen3_fields),
-     "{\"norm\": \"rmsnorm\", \"mlp\": \"swiglu\", \"pos\": \"rope\", \"rope_interleaved\": false, \"qk_norm\": true, "
-     "\"bias\": false, \"softcap\": 0}",
-     "{\"hidden_act\": \"silu\", \"attention_bias\": false, " NO_EXPERTS "}"},
+static const field bert_fields[] = {
+    {"n_layer", "num_hidden_layers", NULL, WHOLE, 12},
+    {"n_head", "num_attention_heads", NULL, WHOLE, 12},
+    {"n_embd", "hidden_size", NULL, WHOLE, 768},
+    {"ffn_dim", "intermediate_size", NULL, WHOLE, 3072},
+    {"block_size", "max_position_embeddings", NULL, WHOLE, 512},
+    {"type_vocab_size", "type_vocab_size", NULL, WHOLE, 2},
+    {"vocab_size", "vocab_size", NULL, WHOLE, 30522},
+    {"norm_eps", "layer_norm_eps", NULL, REAL, 1e-12},
 };
-
-static const family *family_of(const char *arch) {
-    for (size_t i = 0; i < FIG_COUNT(families); i++)
-        if (!strcmp(arch, families[i].arch)) return &families[i];
-    return NULL;
-}
 
 #define MAX_WHOLE (1 << 24)
 
@@ -124,13 +123,6 @@ static fig_status unsupported(fig_context *ctx, const char *name, const char *ke
 }
 
 /* --- reading ---------------------------------------------------------------------------------------------------*/
-
-typedef struct reader {
-    fig_context *ctx;
-    const char *name;
-    const fig__json *config;
-    fig__json *settings;
-} reader;
 
 static fig_status check_must(reader *r, const family *f) {
     fig__json *must, *value, *theirs;
@@ -186,7 +178,7 @@ static fig_status check_rope(reader *r, const char *key) {
     return FIG_OK;
 }
 
-static fig_status read_rope(reader *r) {
+static fig_status read_llama(reader *r) {
     FIG_TRY(check_rope(r, "rope_parameters"));
     FIG_TRY(check_rope(r, "rope_scaling"));
     const fig__json *theta = fig__json_get(fig__json_get(r->config, "rope_parameters"), "rope_theta");
@@ -197,7 +189,8 @@ static fig_status read_rope(reader *r) {
 }
 
 /* Qwen3 may give some layers a sliding window and others the whole context; here all layers are of one kind. */
-static fig_status read_window(reader *r) {
+static fig_status read_qwen3(reader *r) {
+    FIG_TRY(read_llama(r));
     const fig__json *types = fig__json_get(r->config, "layer_types"),
                     *given = fig__json_get(r->config, "sliding_window");
     int64_t window = given ? fig__json_int(given, 0) : 4096, n_layer = get_int(r->settings, "n_layer"), n_sliding = 0;
@@ -226,7 +219,7 @@ static const struct {
 } activations[] = {
     {"gelu_new", "gelu_tanh"}, {"gelu_pytorch_tanh", "gelu_tanh"}, {"gelu_fast", "gelu_tanh"}, {"gelu", "gelu"}};
 
-static fig_status read_gpt2_rest(reader *r) {
+static fig_status read_gpt2(reader *r) {
     int64_t n_embd = get_int(r->settings, "n_embd"), n_head = get_int(r->settings, "n_head");
     const fig__json *given = fig__json_get(r->config, "activation_function");
     const char *activation = fig__json_str(given, given ? "" : "gelu_new");
@@ -240,6 +233,77 @@ static fig_status read_gpt2_rest(reader *r) {
     /* Positions are not rotated; the two keys only make the settings complete. */
     FIG_TRY(fig__json_put(r->settings, "rope_theta", fig__json_new_real(10000)));
     return fig__json_put(r->settings, "rope_interleaved", fig__json_new_bool(false));
+}
+
+/* --- what is written of each family beside the fields ------------------------------------------------------------*/
+
+static const char *misfit_gpt2(const fig__json *s) {
+    int64_t n_embd = get_int(s, "n_embd"), n_head = get_int(s, "n_head");
+    const char *mlp = fig__json_str(fig__json_get(s, "mlp"), "");
+    if (strcmp(mlp, "gelu") && strcmp(mlp, "gelu_tanh")) return "mlp";
+    if (get_int(s, "n_kv_head") != n_head) return "n_kv_head";
+    return get_int(s, "head_dim") * n_head != n_embd ? "head_dim" : NULL;
+}
+
+static fig_status write_gpt2(const fig__json *s, fig__json *config) {
+    bool exact = !strcmp(fig__json_str(fig__json_get(s, "mlp"), ""), "gelu");
+    return put_str(config, "activation_function", exact ? "gelu" : "gelu_new");
+}
+
+/* The base of RoPE twice: where transformers 5 looks, and where everybody else does. */
+static fig_status write_llama(const fig__json *s, fig__json *config) {
+    double theta = fig__json_real(fig__json_get(s, "rope_theta"), 10000);
+    fig__json *rope = fig__json_new_object();
+    FIG_TRY(fig__json_put(config, "rope_theta", fig__json_new_real(theta)));
+    FIG_TRY(fig__json_put(config, "rope_parameters", rope));
+    FIG_TRY(fig__json_put(rope, "rope_theta", fig__json_new_real(theta)));
+    FIG_TRY(put_str(rope, "rope_type", "default"));
+    FIG_TRY(put_str(config, "hidden_act", "silu"));
+    return fig__json_put(config, "attention_bias", fig__json_new_bool(false));
+}
+
+static fig_status write_qwen3(const fig__json *s, fig__json *config) {
+    FIG_TRY(write_llama(s, config));
+    int64_t window = get_int(s, "window");
+    FIG_TRY(fig__json_put(config, "use_sliding_window", fig__json_new_bool(window > 0)));
+    FIG_TRY(fig__json_put(config, "sliding_window", window ? fig__json_new_int(window) : fig__json_new_null()));
+    return put_int(config, "max_window_layers", window ? 0 : get_int(s, "n_layer"));
+}
+
+static fig_status write_bert(const fig__json *s, fig__json *config) {
+    (void)s;
+    return put_str(config, "hidden_act", "gelu");
+}
+
+/* --- the families, and any of them ---------------------------------------------------------------------------*/
+
+#define NO_EXPERTS "\"num_experts\": null, \"num_local_experts\": null, \"quantization_config\": null"
+static const family families[] = {
+    {"gpt2", "GPT2LMHeadModel", gpt2_fields, FIG_COUNT(gpt2_fields),
+     "{\"norm\": \"layernorm\", \"pos\": \"learned\", \"qk_norm\": false, \"bias\": true, \"window\": 0, \"softcap\": "
+     "0}",
+     "{\"scale_attn_weights\": true, \"scale_attn_by_inverse_layer_idx\": false, \"add_cross_attention\": "
+     "false, " NO_EXPERTS "}",
+     read_gpt2, misfit_gpt2, write_gpt2},
+    {"llama", "LlamaForCausalLM", llama_fields, FIG_COUNT(llama_fields),
+     "{\"norm\": \"rmsnorm\", \"mlp\": \"swiglu\", \"pos\": \"rope\", \"rope_interleaved\": false, \"qk_norm\": false, "
+     "\"bias\": false, \"window\": 0, \"softcap\": 0}",
+     "{\"hidden_act\": \"silu\", \"attention_bias\": false, \"mlp_bias\": false, " NO_EXPERTS "}", read_llama, NULL,
+     write_llama},
+    {"qwen3", "Qwen3ForCausalLM", qwen3_fields, FIG_COUNT(qwen3_fields),
+     "{\"norm\": \"rmsnorm\", \"mlp\": \"swiglu\", \"pos\": \"rope\", \"rope_interleaved\": false, \"qk_norm\": true, "
+     "\"bias\": false, \"softcap\": 0}",
+     "{\"hidden_act\": \"silu\", \"attention_bias\": false, " NO_EXPERTS "}", read_qwen3, NULL, write_qwen3},
+    {"bert", "BertForMaskedLM", bert_fields, FIG_COUNT(bert_fields), "{}",
+     "{\"hidden_act\": \"gelu\", \"position_embedding_type\": \"absolute\", \"is_decoder\": false, "
+     "\"add_cross_attention\": false, \"tie_word_embeddings\": true, \"embedding_size\": null, " NO_EXPERTS "}",
+     NULL, NULL, write_bert},
+};
+
+static const family *family_of(const char *arch) {
+    for (size_t i = 0; i < FIG_COUNT(families); i++)
+        if (!strcmp(arch, families[i].arch)) return &families[i];
+    return NULL;
 }
 
 static fig_status work_out(reader *r) {
@@ -257,11 +321,7 @@ static fig_status read_family(reader *r, const family *f) {
     FIG_TRY(check_must(r, f));
     FIG_TRY(fig__json_parse(r->ctx, f->arch, f->fixed, strlen(f->fixed), &r->settings));
     for (size_t i = 0; i < f->n_fields; i++) FIG_TRY(read_field(r, &f->fields[i]));
-    if (!strcmp(f->arch, "gpt2"))
-        FIG_TRY(read_gpt2_rest(r));
-    else
-        FIG_TRY(read_rope(r));
-    if (!strcmp(f->arch, "qwen3")) FIG_TRY(read_window(r));
+    if (f->read) FIG_TRY(f->read(r));
     return work_out(r);
 }
 
@@ -281,8 +341,8 @@ static fig_status read_any(reader *r, const char **arch) {
     FIG_CHECK(r->ctx, type, FIG_ERR_FORMAT, "%s: no model_type; is it the config.json of a model?", r->name);
     if (!strcmp(type, "figment")) return read_own(r, arch);
     const family *f = family_of(type);
-    FIG_CHECK(r->ctx, f, FIG_ERR_UNSUPPORTED, "%s: model_type \"%.60s\" is not supported; gpt2, llama and qwen3 are",
-              r->name, type);
+    FIG_CHECK(r->ctx, f, FIG_ERR_UNSUPPORTED,
+              "%s: model_type \"%.60s\" is not supported; gpt2, llama, qwen3 and bert are", r->name, type);
     *arch = f->arch;
     return read_family(r, f);
 }
@@ -302,7 +362,7 @@ fig_status fig__hf_read_config(fig_context *ctx, const char *name, const fig__js
 /* The setting that keeps these from being the family's, or NULL. */
 static const char *find_misfit(const family *f, const fig__json *fixed, const fig__json *s) {
     int64_t n_embd = get_int(s, "n_embd"), n_head = get_int(s, "n_head");
-    const char *key, *mlp = fig__json_str(fig__json_get(s, "mlp"), "");
+    const char *key;
     fig__json *value;
     for (size_t i = 0; i < f->n_fields; i++)
         if (!fig__json_get(s, f->fields[i].ours)) return f->fields[i].ours;
@@ -311,10 +371,7 @@ static const char *find_misfit(const family *f, const fig__json *fixed, const fi
         if (wanted && !same(wanted, value)) return key;
     }
     if (!n_head || n_embd % n_head) return "n_head"; /* transformers insists, even where head_dim is given */
-    if (strcmp(f->arch, "gpt2")) return NULL;
-    if (strcmp(mlp, "gelu") && strcmp(mlp, "gelu_tanh")) return "mlp";
-    if (get_int(s, "n_kv_head") != n_head) return "n_kv_head";
-    return get_int(s, "head_dim") * n_head != n_embd ? "head_dim" : NULL;
+    return f->misfit ? f->misfit(s) : NULL;
 }
 
 static fig_status put_fields(const family *f, const fig__json *s, fig__json *config) {
@@ -323,36 +380,13 @@ static fig_status put_fields(const family *f, const fig__json *s, fig__json *con
     return FIG_OK;
 }
 
-/* The base of RoPE twice: where transformers 5 looks, and where everybody else does. */
-static fig_status put_rope(const fig__json *s, fig__json *config) {
-    double theta = fig__json_real(fig__json_get(s, "rope_theta"), 10000);
-    fig__json *rope = fig__json_new_object();
-    FIG_TRY(fig__json_put(config, "rope_theta", fig__json_new_real(theta)));
-    FIG_TRY(fig__json_put(config, "rope_parameters", rope));
-    FIG_TRY(fig__json_put(rope, "rope_theta", fig__json_new_real(theta)));
-    FIG_TRY(put_str(rope, "rope_type", "default"));
-    FIG_TRY(put_str(config, "hidden_act", "silu"));
-    return fig__json_put(config, "attention_bias", fig__json_new_bool(false));
-}
-
-static fig_status put_window(const fig__json *s, fig__json *config) {
-    int64_t window = get_int(s, "window");
-    FIG_TRY(fig__json_put(config, "use_sliding_window", fig__json_new_bool(window > 0)));
-    FIG_TRY(fig__json_put(config, "sliding_window", window ? fig__json_new_int(window) : fig__json_new_null()));
-    return put_int(config, "max_window_layers", window ? 0 : get_int(s, "n_layer"));
-}
-
 static fig_status put_family(const family *f, const fig__json *s, fig__json *config) {
     fig__json *classes = fig__json_new_array();
     FIG_TRY(fig__json_put(config, "architectures", classes));
     FIG_TRY(fig__json_push(classes, fig__json_new_str(f->class_name)));
     FIG_TRY(put_str(config, "model_type", f->arch));
     FIG_TRY(put_fields(f, s, config));
-    if (strcmp(f->arch, "gpt2")) FIG_TRY(put_rope(s, config));
-    if (!strcmp(f->arch, "qwen3")) FIG_TRY(put_window(s, config));
-    if (strcmp(f->arch, "gpt2")) return FIG_OK;
-    bool exact = !strcmp(fig__json_str(fig__json_get(s, "mlp"), ""), "gelu");
-    return put_str(config, "activation_function", exact ? "gelu" : "gelu_new");
+    return f->write(s, config);
 }
 
 static fig_status put_own(const char *arch, const fig__json *s, fig__json *config) {

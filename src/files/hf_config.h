@@ -7,19 +7,21 @@
  *     pos        "learned" | "rope"             rope_theta, rope_interleaved
  *     qk_norm bias tied                         booleans
  *     window     0: none                        softcap   0: none
+ * and of bert, whose norms, positions and so on are always the same, n_layer n_head n_embd ffn_dim block_size
+ * vocab_size type_vocab_size norm_eps.
  *
  * Defaults are those of transformers' configuration classes. What figment cannot compute (scaled RoPE, experts, layers
  * of different kinds, biases in Llama's attention, quantised weights) is refused by name, never ignored. Dropout is a
  * matter of training and is not read.
  *
- * gpt2, llama and qwen3 are written so that transformers loads them. A mix that none of them can express is written
- * with "model_type": "figment" and the settings themselves, and reads back the same. */
+ * gpt2, llama, qwen3 and bert are written so that transformers loads them. A mix that none of them can express is
+ * written with "model_type": "figment" and the settings themselves, and reads back the same. */
 #ifndef FIG_HF_CONFIG_H
 #define FIG_HF_CONFIG_H
 #include "base/json.h"
 
-/* name stands in messages ("config.json"). *arch: "gpt2", "llama", "qwen3", or what a figment mix names; borrowed from
- * config where it is no constant. *settings is new. */
+/* name stands in messages ("config.json"). *arch: "gpt2", "llama", "qwen3", "bert", or what a figment mix names;
+ * borrowed from config where it is no constant. *settings is new. */
 fig_status fig__hf_read_config(fig_context *ctx, const char *name, const fig__json *config, const char **arch,
                                fig__json **settings);
 /* *config is new. dtype: of the weights beside it. *misfit (may be NULL): NULL when transformers can load the result,

@@ -26,6 +26,20 @@ const fig_family fig_family_language = {.name = "language",
                                         .settings = {"vocab_size", "n_layer", "n_head", "n_embd", "block_size"},
                                         .record = record_language};
 
+static void record_masked(fig_model *m, fig_graph *g) {
+    size_t one = 1;
+    fig_tensor *head, *bias, *places = fig_input(g, "places", FIG_I32, 1, &one);
+    fig_lm_inputs in = {.batch = 1, .time = 1};
+    in.tokens = fig_input(g, "tokens", FIG_I32, 2, (size_t[]){1, 1});
+    in.positions = fig_input(g, "positions", FIG_I32, 2, (size_t[]){1, 1});
+    m->arch->net.masked->predict(g, m->config, &in, places, &head, &bias);
+}
+const fig_family fig_family_masked = {.name = "masked",
+                                      .medium = "text",
+                                      .settings = {"vocab_size", "n_layer", "n_head", "n_embd", "block_size"},
+                                      .settle = fig__masked_settle,
+                                      .record = record_masked};
+
 static void record_vae(fig_model *m, fig_graph *g) {
     fig_tensor *x = one_picture(m, g);
     fig__vae_terms terms;

@@ -81,8 +81,7 @@ static fig_status take_param(fig_model *m, const fig__weights *w, target *t) {
 /* The rows that may be missing at the end: padding of the vocabulary. */
 static size_t may_miss(const fig_model *m, const fig_param_info *p) {
     size_t vocab = (size_t)fig_model_get_int(m, "vocab_size");
-    bool table = !strcmp(p->path, "embed.weight") || !strcmp(p->path, "head.weight");
-    return table && p->shape[0] > vocab ? (p->shape[0] - vocab) * row_elements(p) : 0;
+    return fig__is_vocabulary(p->path) && p->shape[0] > vocab ? (p->shape[0] - vocab) * row_elements(p) : 0;
 }
 
 fig_status fig__model_take_weights(fig_model *m, const fig__weights *w) {

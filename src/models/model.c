@@ -171,6 +171,10 @@ fig__json *fig__model_settings(const fig_model *m) {
     return all;
 }
 
+bool fig__is_vocabulary(const char *path) {
+    return !strcmp(path, "embed.weight") || !strcmp(path, "head.weight") || !strcmp(path, "head.bias");
+}
+
 /* --- graphs -----------------------------------------------------------------------------------------------------*/
 
 fig_graph *fig_model_graph_new(fig_model *m, fig_mode mode) {

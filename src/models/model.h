@@ -42,6 +42,13 @@ static inline const fig__json *fig__model_generation(const fig_model *m) { retur
 /* Logits in real [rows, padded vocab] of hidden [.., c], few rows: those of the last token of each text. */
 fig_tensor *fig__model_logits(fig_graph *g, fig_tensor *hidden, fig_tensor *head);
 
+/* The token that stands for a blank; vocab_size with it. */
+int32_t fig__mask_token(const fig_model *m);
+fig_status fig__masked_settle(fig_model *m);
+
+/* Whether a parameter's rows are the vocabulary, padded: files have vocab_size of them. */
+bool fig__is_vocabulary(const char *path);
+
 /* lexicon.json in a folder, when there is one or something to write. */
 fig_status fig__lexicon_load(fig_model *m, const char *dir);
 fig_status fig__lexicon_save(const fig_model *m, const char *dir);

@@ -49,8 +49,39 @@ static const fig__name qwen3[] = {
     {"head.weight", {"lm_head.weight"}, false},
 };
 
+#define LAYER "bert.encoder.layer.*."
+static const fig__name bert[] = {
+    {"embed.weight", {"bert.embeddings.word_embeddings.weight"}, false},
+    {"pos.weight", {"bert.embeddings.position_embeddings.weight"}, false},
+    {"type.weight", {"bert.embeddings.token_type_embeddings.weight"}, false},
+    {"norm.weight", {"bert.embeddings.LayerNorm.weight"}, false},
+    {"norm.bias", {"bert.embeddings.LayerNorm.bias"}, false},
+    {"blocks.*.attn.qkv.weight",
+     {LAYER "attention.self.query.weight", LAYER "attention.self.key.weight", LAYER "attention.self.value.weight"},
+     false},
+    {"blocks.*.attn.qkv.bias",
+     {LAYER "attention.self.query.bias", LAYER "attention.self.key.bias", LAYER "attention.self.value.bias"},
+     false},
+    {"blocks.*.attn.proj.weight", {LAYER "attention.output.dense.weight"}, false},
+    {"blocks.*.attn.proj.bias", {LAYER "attention.output.dense.bias"}, false},
+    {"blocks.*.norm1.weight", {LAYER "attention.output.LayerNorm.weight"}, false},
+    {"blocks.*.norm1.bias", {LAYER "attention.output.LayerNorm.bias"}, false},
+    {"blocks.*.mlp.up.weight", {LAYER "intermediate.dense.weight"}, false},
+    {"blocks.*.mlp.up.bias", {LAYER "intermediate.dense.bias"}, false},
+    {"blocks.*.mlp.down.weight", {LAYER "output.dense.weight"}, false},
+    {"blocks.*.mlp.down.bias", {LAYER "output.dense.bias"}, false},
+    {"blocks.*.norm2.weight", {LAYER "output.LayerNorm.weight"}, false},
+    {"blocks.*.norm2.bias", {LAYER "output.LayerNorm.bias"}, false},
+    {"head.transform.weight", {"cls.predictions.transform.dense.weight"}, false},
+    {"head.transform.bias", {"cls.predictions.transform.dense.bias"}, false},
+    {"head.norm.weight", {"cls.predictions.transform.LayerNorm.weight"}, false},
+    {"head.norm.bias", {"cls.predictions.transform.LayerNorm.bias"}, false},
+    {"head.bias", {"cls.predictions.bias"}, false},
+};
+
 const fig__names fig__names_gpt2 = {"transformer.", gpt2, sizeof gpt2 / sizeof *gpt2};
 const fig__names fig__names_qwen3 = {NULL, qwen3, sizeof qwen3 / sizeof *qwen3};
+const fig__names fig__names_bert = {NULL, bert, sizeof bert / sizeof *bert};
 
 /* Whether path is pattern with a number for `*`. */
 static bool fits(const char *pattern, const char *path, int *block) {

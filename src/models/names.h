@@ -19,7 +19,7 @@ typedef struct fig__names {
     size_t n;
 } fig__names;
 
-extern const struct fig__names fig__names_gpt2, fig__names_qwen3;
+extern const struct fig__names fig__names_gpt2, fig__names_qwen3, fig__names_bert;
 
 /* The row for one of our parameter paths; *block gets the number that `*` stood for (-1: none). NULL: no row. */
 const fig__name *fig__names_find(const fig__names *t, const char *ours, int *block);

@@ -31,8 +31,7 @@ static size_t part_rows(const fig_model *m, const fig_param_info *p, int n_parts
 
 static size_t rows_to_save(const fig_model *m, const fig_param_info *p) {
     size_t vocab = (size_t)fig_model_get_int(m, "vocab_size");
-    bool table = !strcmp(p->path, "embed.weight") || !strcmp(p->path, "head.weight");
-    return table && vocab && vocab < p->shape[0] ? vocab : p->shape[0];
+    return fig__is_vocabulary(p->path) && vocab && vocab < p->shape[0] ? vocab : p->shape[0];
 }
 
 static fig_status add_pieces(const fig_model *m, fig_param_info p, bool own_names, pieces *list) {
@@ -110,7 +109,7 @@ static fig_status save_json(const fig_model *m, const char *dir, const char *nam
 /* What other programs read must be complete: zeros that stand for "work it out" are worked out. How the model is
  * trained and padded is nobody else's business. */
 static fig__json *complete_settings(const fig_model *m) {
-    static const char *const own[] = {"padded_vocab", "init_std", "dropout", "codec"};
+    static const char *const own[] = {"padded_vocab", "init_std", "dropout", "mask_rate", "codec"};
     fig__json *all = fig__json_new_object();
     uint8_t *config = FIG_NEW_N(m->ctx, uint8_t, m->arch->config_size);
     if (config) memcpy(config, m->config, m->arch->config_size);

@@ -7,7 +7,8 @@ used are in the metadata of each values.safetensors.
 
 values.safetensors: ids [steps, batch, time + 1]; logits of the first batch [batch, time, vocab]; losses [steps] before each
 step of AdamW (lr 1e-3, betas 0.9 0.95, eps 1e-8, decay 0.1 on tensors of two axes, gradient clipped at norm 1); grad.NAME of
-the first step before clipping; norm.NAME: the norm of each tensor after the last step, biases of keys left out.
+the first step before clipping; norm.NAME: the norm of each tensor after the last step, biases of keys left out. Of BERT,
+logits and losses are those of every third token, from the last one on.
 """
 import os
 import sys
@@ -16,7 +17,7 @@ import safetensors
 import safetensors.torch
 import torch
 import transformers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 STEPS, BATCH, TIME, VOCAB = 10, 4, 16, 61
 
@@ -41,6 +42,13 @@ def llama():
                     rope_parameters={"rope_type": "default", "rope_theta": 500000.0}))
 
 
+def bert():
+    return BertForMaskedLM(
+        BertConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+                   max_position_embeddings=TIME, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+                   pad_token_id=None))
+
+
 def fill(model, generator):
     """Values that let every part matter: biases that are not zero, gains that are not one."""
     for name, p in model.named_parameters():
@@ -50,8 +58,9 @@ def fill(model, generator):
 
 
 def loss_of(model, ids):
-    logits = model(ids[:, :-1]).logits
-    return torch.nn.functional.cross_entropy(logits.reshape(-1, VOCAB), ids[:, 1:].reshape(-1)), logits
+    asked = range(TIME - 1, -1, -3) if isinstance(model, BertForMaskedLM) else range(TIME)
+    logits, targets = (x[:, list(asked)] for x in (model(ids[:, :-1]).logits, ids[:, 1:]))
+    return torch.nn.functional.cross_entropy(logits.reshape(-1, VOCAB), targets.reshape(-1)), logits
 
 
 def sequences(generator):
@@ -65,6 +74,8 @@ def sequences(generator):
 
 def without_key_bias(name, p):
     """Softmax does not see a bias of keys: its gradient is rounding alone, of which Adam makes whole steps."""
+    if name.endswith("self.key.bias"):
+        return p[:0]
     if not name.endswith("c_attn.bias"):
         return p
     q, _, v = p.chunk(3)
@@ -117,6 +128,7 @@ def main():
     make(root, "gpt2-gelu", gpt2("gelu"), 2)
     make(root, "qwen3", qwen3(), 3)
     make(root, "llama", llama(), 4, with_training=False)
+    make(root, "bert", bert(), 5)
 
 
 main()

@@ -73,6 +73,20 @@ TEST(knows_the_defaults_of_llama_and_qwen3) {
     fig__json_free(s);
 }
 
+TEST(knows_the_defaults_of_bert) {
+    fig_context *ctx = check_context();
+    fig__json *s = read_settings(ctx, "{\"model_type\":\"bert\"}", "bert");
+    EXPECT_EQ_I(int_of(s, "n_layer"), 12);
+    EXPECT_EQ_I(int_of(s, "n_head"), 12);
+    EXPECT_EQ_I(int_of(s, "n_embd"), 768);
+    EXPECT_EQ_I(int_of(s, "ffn_dim"), 3072);
+    EXPECT_EQ_I(int_of(s, "block_size"), 512);
+    EXPECT_EQ_I(int_of(s, "vocab_size"), 30522);
+    EXPECT_EQ_I(int_of(s, "type_vocab_size"), 2);
+    EXPECT_NEAR(real_of(s, "norm_eps"), 1e-12, 0);
+    fig__json_free(s);
+}
+
 TEST(works_out_what_is_left_open) {
     fig_context *ctx = check_context();
     fig__json *s =
@@ -132,7 +146,7 @@ TEST(refuses_by_name) {
     } cases[] = {
         {"[]", "must be an object", FIG_ERR_FORMAT},
         {"{}", "no model_type", FIG_ERR_FORMAT},
-        {"{\"model_type\":\"mistral\"}", "model_type \"mistral\" is not supported; gpt2, llama and qwen3 are",
+        {"{\"model_type\":\"mistral\"}", "model_type \"mistral\" is not supported; gpt2, llama, qwen3 and bert are",
          FIG_ERR_UNSUPPORTED},
         {"{\"model_type\":\"llama\",\"attention_bias\":true}", "attention_bias = true is not supported",
          FIG_ERR_UNSUPPORTED},
@@ -172,6 +186,11 @@ TEST(refuses_by_name) {
         {"{\"model_type\":\"llama\",\"rope_theta\":-1}", "rope_theta: must be a number", FIG_ERR_FORMAT},
         {"{\"model_type\":\"llama\",\"tie_word_embeddings\":1}", "tie_word_embeddings: must be true or false",
          FIG_ERR_FORMAT},
+        {"{\"model_type\":\"bert\",\"hidden_act\":\"relu\"}", "hidden_act = \"relu\"", FIG_ERR_UNSUPPORTED},
+        {"{\"model_type\":\"bert\",\"is_decoder\":true}", "is_decoder = true", FIG_ERR_UNSUPPORTED},
+        {"{\"model_type\":\"bert\",\"position_embedding_type\":\"relative_key\"}", "position_embedding_type",
+         FIG_ERR_UNSUPPORTED},
+        {"{\"model_type\":\"bert\",\"tie_word_embeddings\":false}", "tie_word_embeddings = false", FIG_ERR_UNSUPPORTED},
         {"{\"model_type\":\"figment\"}", "figment_arch or figment_settings is missing", FIG_ERR_FORMAT},
     };
     fig_context *ctx = check_context();
@@ -235,6 +254,11 @@ TEST(settings_survive_writing) {
     there_and_back(ctx, "{\"model_type\":\"qwen3\",\"tie_word_embeddings\":true,\"head_dim\":32}", "qwen3", &w);
     EXPECT_EQ_I(bool_of(w, "tie_word_embeddings"), 1);
     EXPECT_EQ_I(bool_of(w, "use_sliding_window"), 0);
+    fig__json_free(w);
+    there_and_back(ctx, "{\"model_type\":\"bert\",\"type_vocab_size\":1,\"hidden_size\":36}", "bert", &w);
+    EXPECT_EQ_S(fig__json_str(fig__json_at(fig__json_get(w, "architectures"), 0), ""), "BertForMaskedLM");
+    EXPECT_EQ_S(str_of(w, "hidden_act"), "gelu");
+    EXPECT_EQ_I(int_of(w, "type_vocab_size"), 1);
     fig__json_free(w);
 }
 
