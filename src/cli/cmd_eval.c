@@ -264,7 +264,7 @@ static fig_status load(fig__eval *e) {
     FIG_TRY(fig_model_load(ctx, e->model_path, &o, &e->model));
     const char *name = fig_model_arch(e->model)->name;
     FIG_CHECK(ctx, strcmp(fig_family_medium(fig_model_arch(e->model)->family), "pictures") == 0, FIG_ERR_ARG,
-              "%s: %s writes text; these suites are about pictures, which a flow or a vae draws",
+              "%s: %s is about text; these suites are about pictures, which a flow or a vae draws",
               e->args->words.data[0], name);
     return FIG_OK;
 }

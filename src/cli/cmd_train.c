@@ -378,6 +378,8 @@ static fig_status report(const fig__run *run) {
                             (unsigned long long)r->n_skipped));
     bool judges = run->arch->family == &fig_family_classifier || run->arch->family == &fig_family_contrastive;
     if (judges) return fig__printf(ctx, "judge with it: figment eval MODEL --extractor %s\n", out);
+    if (run->arch->family == &fig_family_masked)
+        return fig__printf(ctx, "fill blanks with it: figment generate %s --prompt \"a %s b\"\n", out, FIG_MASK);
     return fig__printf(ctx, "%s with it: figment generate %s\n", run->medium->verb, out);
 }
 

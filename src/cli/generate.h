@@ -1,4 +1,4 @@
-/* cli/generate.h: the parts of figment generate: one per medium, in a file of its own. */
+/* cli/generate.h: the parts of figment generate: one per medium, or family of models, in a file of its own. */
 #ifndef FIG_CLI_GENERATE_H
 #define FIG_CLI_GENERATE_H
 #include <fig/draw.h>
@@ -9,11 +9,40 @@
 
 /* run binds its table, loads the model (args->words) and generates. */
 typedef struct fig__generates {
-    const char *medium; /* as families say */
+    const char *medium;       /* as families say */
+    const fig_family *family; /* NULL: every one of the medium that has no part of its own */
     const fig_option_table *table;
     fig_status (*run)(fig__args *args);
 } fig__generates;
-extern const fig__generates fig__generates_text, fig__generates_pictures;
+extern const fig__generates fig__generates_text, fig__generates_blanks, fig__generates_pictures;
+/* A model to compute in what the option dtype says. */
+fig_status fig__load_to_generate(fig_context *ctx, const char *name, int dtype, fig_model **model);
+#define FIG__DTYPE_ROW(type)                                                                                          \
+    {                                                                                                                 \
+        .name = "dtype", .kind = FIG_OPT_CHOICE, .offset = offsetof(type, dtype), .choices = "auto|float32|bfloat16", \
+        .fallback = "auto", .help = "numbers to compute with; auto: those of the file"                                \
+    }
+
+/* --- text ---------------------------------------------------------------------------------------------------------*/
+extern const fig_option_table fig__text_table, fig__blanks_table;
+#define FIG__PROMPT_ROWS(type, says)                                                                               \
+    {.name = "prompt",                                                                                             \
+     .kind = FIG_OPT_STRING,                                                                                       \
+     .offset = offsetof(type, prompt),                                                                             \
+     .aliases = "p",                                                                                               \
+     .value = "TEXT",                                                                                              \
+     .help = says},                                                                                                \
+    {                                                                                                              \
+        .name = "prompt_file", .kind = FIG_OPT_STRING, .offset = offsetof(type, prompt_file), .aliases = "f file", \
+        .value = "PATH", .help = "the same from a file, less its last newline"                                     \
+    }
+#define FIG__TEXT_OUTPUT_ROWS(type)                                                                                  \
+    {.help = "Machine and output"}, FIG__DTYPE_ROW(type), {                                                          \
+        .name = "output", .kind = FIG_OPT_STRING, .offset = offsetof(type, output), .aliases = "o", .value = "PATH", \
+        .help = "a file for the text instead of standard output"                                                     \
+    }
+/* What --prompt or --prompt_file say, appended. */
+fig_status fig__read_prompt(fig_context *ctx, const char *prompt, const char *file, fig__buf *out);
 
 /* --- pictures -----------------------------------------------------------------------------------------------------*/
 typedef struct fig__picture_settings {

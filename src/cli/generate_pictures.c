@@ -176,12 +176,7 @@ static const fig_option rows[] = {
      .high = 4096,
      .fallback = "16",
      .help = "pictures at a time; it changes none of them"},
-    {.name = "dtype",
-     .kind = FIG_OPT_CHOICE,
-     .offset = AT(dtype),
-     .choices = "auto|float32|bfloat16",
-     .fallback = "auto",
-     .help = "numbers to compute with; auto: those of the file"},
+    FIG__DTYPE_ROW(fig__picture_settings),
 };
 const fig_option_table fig__picture_table = {rows, FIG_COUNT(rows)};
 
@@ -347,9 +342,7 @@ static fig_status take_source(fig__draw_job *job) {
 /* --- the job ------------------------------------------------------------------------------------------------------*/
 
 static fig_status load_model(fig__draw_job *job, const char *name) {
-    static const fig_dtype dtypes[] = {FIG_DTYPE_COUNT, FIG_F32, FIG_BF16};
-    fig_model_options options = {.dtype = dtypes[job->s.dtype], .inference = true};
-    FIG_TRY(fig_model_load(job->args->ctx, name, &options, &job->model));
+    FIG_TRY(fig__load_to_generate(job->args->ctx, name, job->s.dtype, &job->model));
     snprintf(job->hash, sizeof job->hash, "%016llx", (unsigned long long)fig_params_hash(fig_model_params(job->model)));
     return FIG_OK;
 }
@@ -614,4 +607,4 @@ static fig_status run(fig__args *args) {
     return status;
 }
 
-const fig__generates fig__generates_pictures = {"pictures", &fig__picture_table, run};
+const fig__generates fig__generates_pictures = {"pictures", NULL, &fig__picture_table, run};

@@ -21,18 +21,7 @@ typedef struct settings {
 #define AT(field) offsetof(settings, field)
 static const fig_option rows[] = {
     {.help = "Prompt"},
-    {.name = "prompt",
-     .kind = FIG_OPT_STRING,
-     .offset = AT(prompt),
-     .aliases = "p",
-     .value = "TEXT",
-     .help = "what the text begins with; -: standard input"},
-    {.name = "prompt_file",
-     .kind = FIG_OPT_STRING,
-     .offset = AT(prompt_file),
-     .aliases = "f file",
-     .value = "PATH",
-     .help = "the same from a file, less its last newline"},
+    FIG__PROMPT_ROWS(settings, "what the text begins with; -: standard input"),
     {.name = "echo", .kind = FIG_OPT_BOOL, .offset = AT(echo), .fallback = "true", .help = "write the prompt too"},
     {.help = "Length and number"},
     {.name = "max_tokens",
@@ -118,21 +107,8 @@ static const fig_option rows[] = {
      .fallback = "1337",
      .aliases = "s",
      .help = "same seed, same text; another seed, another text"},
-    {.help = "Machine and output"},
-    {.name = "dtype",
-     .kind = FIG_OPT_CHOICE,
-     .offset = AT(dtype),
-     .choices = "auto|float32|bfloat16",
-     .fallback = "auto",
-     .help = "numbers to compute with; auto: those of the file"},
-    {.name = "output",
-     .kind = FIG_OPT_STRING,
-     .offset = AT(output),
-     .aliases = "o",
-     .value = "PATH",
-     .help = "a file for the text instead of standard output"},
+    FIG__TEXT_OUTPUT_ROWS(settings),
 };
-extern const fig_option_table fig__text_table;
 const fig_option_table fig__text_table = {rows, FIG_COUNT(rows)};
 
 /* --- where the text goes --------------------------------------------------------------------------------------
@@ -222,13 +198,13 @@ static bool on_text(void *user, int64_t sample, const char *text, size_t len, bo
 
 /* --- running ------------------------------------------------------------------------------------------------------*/
 
-static fig_status read_prompt(fig_context *ctx, const settings *s, fig__buf *prompt) {
-    bool from_stdin = s->prompt && strcmp(s->prompt, "-") == 0;
-    FIG_CHECK(ctx, !s->prompt || !s->prompt_file, FIG_ERR_ARG, "--prompt and --prompt_file: give one of them");
-    if (s->prompt && !from_stdin) return fig__buf_adds(prompt, s->prompt);
-    if (!from_stdin && !s->prompt_file) return FIG_OK;
-    FIG_TRY(fig__file_read(ctx, from_stdin ? "-" : s->prompt_file, PROMPT_MAX, prompt));
-    if (prompt->len && prompt->data[prompt->len - 1] == '\n') prompt->data[--prompt->len] = 0;
+fig_status fig__read_prompt(fig_context *ctx, const char *prompt, const char *file, fig__buf *out) {
+    bool from_stdin = prompt && strcmp(prompt, "-") == 0;
+    FIG_CHECK(ctx, !prompt || !file, FIG_ERR_ARG, "--prompt and --prompt_file: give one of them");
+    if (prompt && !from_stdin) return fig__buf_adds(out, prompt);
+    if (!from_stdin && !file) return FIG_OK;
+    FIG_TRY(fig__file_read(ctx, from_stdin ? "-" : file, PROMPT_MAX, out));
+    if (out->len && out->data[out->len - 1] == '\n') out->data[--out->len] = 0;
     return FIG_OK;
 }
 
@@ -277,10 +253,8 @@ cleanup:
 }
 
 static fig_status load(fig__args *args, settings *s, fig_model **model) {
-    static const fig_dtype dtypes[] = {FIG_DTYPE_COUNT, FIG_F32, FIG_BF16};
     FIG_TRY(fig__args_apply(args, NULL, NULL)); /* finds wrong flags before a large file is read */
-    fig_model_options options = {.dtype = dtypes[s->dtype], .inference = true};
-    FIG_TRY(fig_model_load(args->ctx, args->words.data[0], &options, model));
+    FIG_TRY(fig__load_to_generate(args->ctx, args->words.data[0], s->dtype, model));
     const fig__json *defaults = fig__model_generation(*model);
     fig__recipe of_model = {.path = "generation_config.json", .keys = (fig__json *)(uintptr_t)defaults};
     return defaults ? fig__args_apply(args, &of_model, NULL) : FIG_OK;
@@ -295,11 +269,11 @@ static fig_status run(fig__args *args) {
     fig_status status = fig__args_bind(args, &fig__text_table, &s);
     if (!status) status = fig__args_want_words(args, 1, 1);
     if (!status) status = load(args, &s, &model);
-    if (!status) status = read_prompt(args->ctx, &s, &prompt);
+    if (!status) status = fig__read_prompt(args->ctx, s.prompt, s.prompt_file, &prompt);
     if (!status) status = generate(args, model, &s, &prompt);
     fig__buf_deinit(&prompt);
     fig_model_free(model);
     return status;
 }
 
-const fig__generates fig__generates_text = {"text", &fig__text_table, run};
+const fig__generates fig__generates_text = {"text", NULL, &fig__text_table, run};
