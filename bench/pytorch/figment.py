@@ -32,7 +32,8 @@ class Figment:
             self.data = self.out.joinpath("data").rename(self.out.parent / "data")  # prepared, once
         info = json.loads(self.call([args.figment, "info", str(self.out), "--tensors", "--json"]))
         recipe = self.recipe()
-        known = {**recipe, **info["settings"], "dropout": recipe.get("dropout", 0.0)}  # which no model file keeps
+        unkept = {key: recipe[key] for key in ("dropout", "mask_rate") if key in recipe}  # by no model file
+        known = {"dropout": 0.0, **recipe, **info["settings"], **unkept}
         self.tensors, self.settings = info["tensors"], types.SimpleNamespace(**known)
         self.is_text = "image_size" not in info["settings"]
         self.units = self.settings.batch_size * (self.settings.block_size if self.is_text else 1)  # of a step

@@ -40,7 +40,7 @@ def turned(x, angles):
 class Attention(nn.Module):
     def __init__(self, width, heads, gpt2, bias, causal, dropout):
         super().__init__()
-        self.heads, self.causal, self.dropout = heads, causal, dropout if causal else 0.0
+        self.heads, self.causal, self.dropout = heads, causal, dropout
         self.qkv, self.proj = nn.Linear(width, 3 * width, bias=bias), nn.Linear(width, width, bias=bias)
         self.q_norm, self.k_norm = (nn.Identity() if gpt2 else RMSNorm(width // heads) for _ in "qk")
 
@@ -74,16 +74,20 @@ class Mlp(nn.Module):
 
 class Block(nn.Module):
     """gpt2: LayerNorm, GELU (exact, or by "tanh"), biases unless those are turned off; else RMSNorm, of queries and keys
-    too, SwiGLU. Causal ones drop attention too."""
+    too, SwiGLU. Causal ones, and those that norm last, drop attention too."""
 
-    def __init__(self, width, heads, gpt2=False, causal=False, dropout=0.0, bias=True, gelu="none"):
+    def __init__(self, width, heads, gpt2=False, causal=False, dropout=0.0, bias=True, gelu="none", post_norm=False):
         super().__init__()
         bias = gpt2 and bias
         self.norm1, self.norm2 = (layer_norm(width, bias) if gpt2 else RMSNorm(width) for _ in range(2))
-        self.attn, self.mlp = Attention(width, heads, gpt2, bias, causal, dropout), Mlp(width, gpt2, bias, gelu)
-        self.dropout = dropout
+        of_attention = dropout if causal or post_norm else 0.0
+        self.attn, self.mlp = Attention(width, heads, gpt2, bias, causal, of_attention), Mlp(width, gpt2, bias, gelu)
+        self.dropout, self.post_norm = dropout, post_norm
 
     def forward(self, x, angles=None):
+        if self.post_norm:
+            x = self.norm1(x + F.dropout(self.attn(x, angles), self.dropout, self.training))
+            return self.norm2(x + F.dropout(self.mlp(x), self.dropout, self.training))
         x = x + F.dropout(self.attn(self.norm1(x), angles), self.dropout, self.training)
         return x + F.dropout(self.mlp(self.norm2(x)), self.dropout, self.training)
 

@@ -85,6 +85,30 @@ class Gpt2(nn.Module):
         return F.linear(self.norm(x), self.embed.weight)
 
 
+class Bert(nn.Module):
+    """Logits of all rows of the table, at places that count along the rows of the batch."""
+
+    def __init__(self, o):
+        super().__init__()
+        self.embed = nn.Embedding(o.padded_vocab or round_up(o.vocab_size, 64), o.n_embd)
+        self.pos, self.type = nn.Embedding(o.block_size, o.n_embd), nn.Embedding(o.type_vocab_size, o.n_embd)
+        self.norm, self.dropout = layer_norm(o.n_embd, True), o.dropout
+        kind = {"gpt2": True, "post_norm": True, "dropout": o.dropout}
+        self.blocks = nn.ModuleList(Block(o.n_embd, o.n_head, **kind) for _ in range(o.n_layer))
+        self.head = nn.ModuleDict({"transform": nn.Linear(o.n_embd, o.n_embd), "norm": layer_norm(o.n_embd, True)})
+        self.head.bias = nn.Parameter(torch.zeros(self.embed.num_embeddings))
+
+    def forward(self, tokens, places):
+        first = self._modules["type"].weight[0]  # modules have a method of that name
+        x = self.norm(self.embed(tokens) + self.pos.weight + first)
+        x = F.dropout(x, self.dropout, self.training)
+        for block in self.blocks:
+            x = block(x)
+        x = x.flatten(0, 1).index_select(0, places.flatten())
+        x = self.head["norm"](F.gelu(self.head["transform"](x)))
+        return F.linear(x, self.embed.weight, self.head.bias)
+
+
 class Tokens(nn.Module):
     """The transformer over codes; the codec whose codes they are lies frozen inside."""
 

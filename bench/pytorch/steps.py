@@ -86,6 +86,24 @@ class LanguageStep(Step):
         return F.cross_entropy(self.net(tokens).float().flatten(0, 1), targets.flatten())
 
 
+class MaskedStep(LanguageStep):
+    network = staticmethod(networks.Bert)
+
+    def batch(self):
+        """Of each row so many tokens are asked for: most are blank, one in ten is another, one is as it was."""
+        o = self.o
+        at = torch.randint(0, N_TOKENS - o.block_size, (o.batch_size, 1))
+        rows = self.tokens[at + self.window[:-1]]
+        places = torch.rand(rows.shape).topk(math.ceil(o.mask_rate * o.block_size), sorted=False).indices
+        answers, die = rows.gather(1, places), torch.rand(places.shape)
+        other = torch.where(die < 0.9, torch.randint_like(answers, o.vocab_size - 1), answers)
+        rows = rows.scatter(1, places, torch.where(die < 0.8, o.vocab_size - 1, other))
+        return rows, places + o.block_size * torch.arange(o.batch_size)[:, None], answers
+
+    def loss(self, tokens, places, answers):
+        return F.cross_entropy(self.net(tokens, places).float(), answers.flatten())
+
+
 class PictureStep(Step):
     def __init__(self, o, **how):
         self.pictures = torch.randint(0, 256, (N_PICTURES, *2 * (o.image_size,), o.n_channels), dtype=torch.uint8)
@@ -329,9 +347,9 @@ class DcganStep(GanStep):
         return F.softplus(-real).mean() + F.softplus(made).mean()
 
 
-STEPS = {"gpt2": LanguageStep, "vae": VaeStep, "conv_vae": VaeStep, "fsq": FsqStep, "flow": FlowStep,
-         "tokens": TokensStep, "classifier": ClassifierStep, "contrastive": ContrastiveStep, "r3gan": GanStep,
-         "dcgan": DcganStep}
+STEPS = {"gpt2": LanguageStep, "bert": MaskedStep, "vae": VaeStep, "conv_vae": VaeStep, "fsq": FsqStep,
+         "flow": FlowStep, "tokens": TokensStep, "classifier": ClassifierStep, "contrastive": ContrastiveStep,
+         "r3gan": GanStep, "dcgan": DcganStep}
 
 
 def make(o, **how):
