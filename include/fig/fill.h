@@ -13,7 +13,7 @@ typedef struct fig_choice {
 } fig_choice;
 
 typedef struct fig_filled {
-    char *text; /* with every blank filled, and a NUL behind */
+    char *text; /* with every blank filled: whole UTF-8 characters, and a NUL behind */
     size_t len, n_tokens, n_blanks, n_best;
     size_t *places;      /* [n_blanks]: which token of the text each is */
     fig_choice *choices; /* [n_blanks, n_best], likeliest first */

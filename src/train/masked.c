@@ -2,12 +2,12 @@
  *
  * The same share of every row is hidden, as BERT's max_predictions_per_seq had it: so a batch asks for one fixed number
  * of tokens, only those go through the head, and the loss is their mean. What is held out is always hidden in the same
- * places. Samples are sample_prompt with its blanks filled. */
+ * places. A sample is sample_prompt with its blanks filled; without one, the beginning of what is held out. */
 #include "train/masked.h"
-#include <fig/fill.h>
 #include <fig/ops.h>
 #include <math.h>
 #include "base/rng.h"
+#include "gen/fill.h"
 #include "train/windows.h"
 
 /* --- masking ----------------------------------------------------------------------------------------------------*/
@@ -134,13 +134,19 @@ static double flops(const fig_trainer *t) {
 
 /* --- evaluation -------------------------------------------------------------------------------------------------*/
 
+/* Whatever the run's seed. */
+static fig__masking of_held_out(const fig_trainer *t) {
+    fig__masking m = state_of(t)->masking;
+    m.seed = 0;
+    return m;
+}
+
 static fig_status add_batch(fig_trainer *t, const fig_batch_spec *spec, uint64_t first, size_t rows, fig__sums *sums) {
     masked *s = state_of(t);
     const network *n = &s->eval;
     fig_plan *plan = n->phase.plan;
-    fig__masking always = s->masking;
+    fig__masking m = of_held_out(t);
     size_t time = (size_t)t->o.block_size, shape[2] = {rows, asked(t)};
-    always.seed = 0;
     FIG_TRY(fig_plan_resize(plan, n->in.tokens, (size_t[]){rows, time}));
     FIG_TRY(fig_plan_resize(plan, n->in.q_len, &rows));
     FIG_TRY(fig_plan_resize(plan, n->places, shape));
@@ -151,7 +157,7 @@ static fig_status add_batch(fig_trainer *t, const fig_batch_spec *spec, uint64_t
     for (size_t r = 0; r < rows; r++) {
         length[r] = 0;
         while ((size_t)length[r] < time && targets[r * time + (size_t)length[r]] >= 0) length[r]++;
-        hide(&always, n, r, first + r, (size_t)length[r]);
+        hide(&m, n, r, first + r, (size_t)length[r]);
     }
     FIG_TRY(fig_plan_run(plan, NULL));
     const float *each = fig_plan_data(plan, n->each);
@@ -173,14 +179,57 @@ static fig_status evaluate(fig_trainer *t, fig_scores *scores) {
 
 /* --- samples ----------------------------------------------------------------------------------------------------*/
 
-static fig_status sample(fig_trainer *t, fig__buf *file) {
+/* The beginning of what is held out, with a blank wherever it is asked for; *n may come out as 0. */
+static fig_status read_passage(fig_trainer *t, int32_t *tokens, size_t *n) {
+    fig__masking m = of_held_out(t);
+    fig_batch_spec spec = {FIG_SPLIT_VAL, FIG_SAMPLER_SEQUENTIAL, (int)t->o.block_size, 0};
+    size_t most = (size_t)FIG_MIN(t->o.block_size, t->o.sample_tokens);
+    int32_t *targets = state_of(t)->windows.targets;
+    *n = 0;
+    if (!fig_dataset_n_windows(t->data.text, &spec)) return FIG_OK;
+    FIG_TRY(fig_dataset_batch(t->data.text, &spec, 0, 1, tokens, targets));
+    while (*n < most && targets[*n] >= 0) ++*n;
+    int32_t *places = FIG_NEW_N(t->ctx, int32_t, 2 * *n + 1);
+    if (!places) return FIG_ERR_NOMEM;
+    if (*n) fig__masking_apply(&m, 0, tokens, *n, places, places + *n);
+    for (size_t i = 0; *n && i < fig__masking_count(&m, *n); i++) tokens[places[i]] = m.mask;
+    fig__free(t->ctx, places);
+    return FIG_OK;
+}
+
+static fig_status write_passage(const fig_trainer *t, const int32_t *tokens, size_t n, fig__buf *file) {
+    const fig_tokenizer *tok = fig_model_tokenizer(t->model);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(FIG_MASK);
+        bool blank = tokens[i] == state_of(t)->masking.mask;
+        const char *piece = blank ? FIG_MASK : fig_tokenizer_piece(tok, i ? tokens[i - 1] : -1, tokens[i], &len);
+        if (piece) FIG_TRY(fig__buf_add(file, piece, len));
+    }
+    return fig__buf_adds(file, "\n---\n");
+}
+
+static fig_status fill_any(fig_trainer *t, fig__buf *file, fig_filled *filled) {
     const char *prompt = t->o.sample_prompt;
-    fig_filled filled;
-    if (!prompt || !fig_model_tokenizer(t->model)) return FIG_OK;
-    FIG_TRY(fig_fill(t->model, prompt, strlen(prompt), 0, &filled));
-    fig_status status = fig__buf_add(file, filled.text, filled.len);
+    int32_t *tokens = state_of(t)->windows.inputs; /* until the next step reads */
+    size_t n;
+    if (prompt) return fig_fill(t->model, prompt, strlen(prompt), 0, filled);
+    FIG_TRY(read_passage(t, tokens, &n));
+    if (!n) return FIG_OK;
+    FIG_TRY(write_passage(t, tokens, n, file));
+    return fig__fill_tokens(t->model, tokens, n, 0, filled);
+}
+
+static fig_status sample(fig_trainer *t, fig__buf *file) {
+    fig_filled filled = {0};
+    if (t->o.sample_tokens <= 0 || !fig_model_tokenizer(t->model)) return FIG_OK;
+    fig_status status = fill_any(t, file, &filled);
+    if (!status && filled.len) status = fig__buf_add(file, filled.text, filled.len);
+    if (!status && filled.len) status = fig__buf_addc(file, '\n');
     fig_filled_free(t->ctx, &filled);
-    return status ? status : fig__buf_addc(file, '\n');
+    if (status != FIG_ERR_CANCELLED) return status;
+    fig__buf_clear(file); /* the loop itself stops, and saves */
+    fig_error_clear(t->ctx);
+    return FIG_OK;
 }
 
 const fig__task fig__task_masked = {.name = "masked",

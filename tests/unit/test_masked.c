@@ -230,6 +230,17 @@ TEST(blanks_are_filled_where_they_stand) {
     fig_model_free(m);
 }
 
+TEST(a_piece_of_a_character_is_shown_as_none) {
+    fig_context *ctx = check_context();
+    const line s[] = {{"places", 1, 0xC3, 9}, {"places", 3, 0xA9, 9}};
+    fig_model *m = script(ctx, tokenizer(ctx, FIG_TOKENIZER_BYTE, NULL), s, FIG_COUNT(s));
+    expect_filled(m, "a[MASK]b",
+                  "a\xEF\xBF\xBD"
+                  "b");
+    expect_filled(m, "a[MASK]\xA9[MASK]", "a\xC3\xA9\xEF\xBF\xBD");
+    fig_model_free(m);
+}
+
 /* Each by itself would say "ac". */
 TEST(the_surest_comes_first_and_the_others_see_it) {
     fig_context *ctx = check_context();
