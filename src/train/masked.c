@@ -101,15 +101,14 @@ static fig_status memory(const fig_trainer *t, size_t *bytes, size_t *scratch) {
 
 /* --- steps ------------------------------------------------------------------------------------------------------*/
 
-/* Row r of a network of so many tokens a row; in->tokens has it already, of which the first n are text. */
+/* Row r of a network, which has its tokens already; the first `length` of them are text. */
 static void hide(const fig__masking *m, const network *n, size_t r, uint64_t number, size_t length) {
-    size_t time = n->in.tokens->shape[1], k = n->places->shape[1], count = length ? fig__masking_count(m, length) : 0;
-    int32_t *places = (int32_t *)fig_plan_data(n->phase.plan, n->places) + r * k,
+    size_t time = n->in.tokens->shape[1], k = n->places->shape[1];
+    int32_t *tokens = (int32_t *)fig_plan_data(n->phase.plan, n->in.tokens) + r * time,
+            *places = (int32_t *)fig_plan_data(n->phase.plan, n->places) + r * k,
             *answers = (int32_t *)fig_plan_data(n->phase.plan, n->answers) + r * k;
-    if (length)
-        fig__masking_apply(m, number, (int32_t *)fig_plan_data(n->phase.plan, n->in.tokens) + r * time, length, places,
-                           answers);
-    for (size_t i = count; i < k; i++) places[i] = 0, answers[i] = -1;
+    fig__masking_apply(m, number, tokens, length, places, answers);
+    for (size_t i = fig__masking_count(m, length); i < k; i++) places[i] = 0, answers[i] = -1;
     for (size_t i = 0; i < k; i++) places[i] += (int32_t)(r * time);
 }
 
@@ -191,8 +190,8 @@ static fig_status read_passage(fig_trainer *t, int32_t *tokens, size_t *n) {
     while (*n < most && targets[*n] >= 0) ++*n;
     int32_t *places = FIG_NEW_N(t->ctx, int32_t, 2 * *n + 1);
     if (!places) return FIG_ERR_NOMEM;
-    if (*n) fig__masking_apply(&m, 0, tokens, *n, places, places + *n);
-    for (size_t i = 0; *n && i < fig__masking_count(&m, *n); i++) tokens[places[i]] = m.mask;
+    fig__masking_apply(&m, 0, tokens, *n, places, places + *n);
+    for (size_t i = 0; i < fig__masking_count(&m, *n); i++) tokens[places[i]] = m.mask;
     fig__free(t->ctx, places);
     return FIG_OK;
 }
