@@ -12,7 +12,7 @@
  * pictures at a time as fit into WINDOW_BYTES. Each sum has one order, fixed by the sizes. */
 #include "kernels/direct.h"
 
-#define WINDOW_BYTES (4u << 20)
+#define WINDOW_BYTES (16u << 20)
 #define FOLD_ROWS 4 /* rows of x that one tile adds up */
 
 static size_t taps(const figk_conv *c) { return c->kh * c->kw; }
