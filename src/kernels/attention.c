@@ -27,8 +27,11 @@ static void forward_tile(void *arg, size_t tile, int thread) {
     size_t row0 = (job->blocks - 1 - tile % job->blocks) * FIGK_ATTN_ROWS;
     size_t n_rows = FIG_MIN((size_t)FIGK_ATTN_ROWS, a->q_max * figk_attn_group(a) - row0);
     void *scratch = fig__scratch(job->fig, thread, job->scratch_bytes);
-    /* Sequence by sequence of one head: those that share keys, as forks of one prompt do, find them in the cache. */
-    job->table->attn_fwd(a, i % a->n_batch, i / a->n_batch, row0, n_rows, scratch);
+    /* Of a cache one head of all sequences: forks of one prompt share their keys. Else one sequence's heads, where the
+     * thread has just made its rows. */
+    size_t b = a->k_blocks ? i % a->n_batch : i / a->n_kv_head,
+           kv_head = a->k_blocks ? i / a->n_batch : i % a->n_kv_head;
+    job->table->attn_fwd(a, b, kv_head, row0, n_rows, scratch);
 }
 
 void figk_attention_forward(fig_context *fig, const figk_attn *a) {

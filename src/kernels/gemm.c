@@ -46,7 +46,7 @@ typedef struct group {
     fig_context *fig;
     size_t z0, col0; /* its first matrix and column */
     size_t batch, cols;
-    size_t row_tiles, col_tiles;
+    size_t row_tiles, col_tiles, bands;
     char *b, *parts;
 } group;
 
@@ -202,9 +202,14 @@ typedef struct tile {
     size_t z, row, col, rows, cols; /* within the group; cols is padded to whole panels */
 } tile;
 
+/* Tiles of one matrix come in bands of rows, one for each thread: those of the same rows in the product before were
+ * most likely its own. Within a band columns of B are gone through once. */
 static tile tile_of(const group *w, size_t i) {
     const plan *p = w->p;
-    tile t = {.row = i % w->row_tiles * p->tile_rows, .col = i / w->row_tiles % w->col_tiles * p->tile_cols};
+    size_t in_matrix = i % (w->row_tiles * w->col_tiles), band_rows = fig__ceil_div(w->row_tiles, w->bands);
+    size_t band = in_matrix / (band_rows * w->col_tiles), in_band = in_matrix - band * band_rows * w->col_tiles;
+    size_t rows = FIG_MIN(band_rows, w->row_tiles - band * band_rows);
+    tile t = {.row = (band * band_rows + in_band % rows) * p->tile_rows, .col = in_band / rows * p->tile_cols};
     t.z = i / w->row_tiles / w->col_tiles;
     t.rows = FIG_MIN(p->tile_rows, w->g->m - t.row);
     t.cols = FIG_MIN(p->tile_cols, w->cols - t.col);
@@ -359,6 +364,7 @@ static void run_group(group *w) {
     const plan *p = w->p;
     w->row_tiles = fig__ceil_div(w->g->m, p->tile_rows);
     w->col_tiles = fig__ceil_div(w->cols, p->tile_cols);
+    w->bands = w->batch > 1 ? 1 : FIG_MIN((size_t)fig_n_threads(w->fig), w->row_tiles);
     fig__parallel(w->fig, n_pack_jobs(w), pack_tile, w);
     size_t n_tiles = w->batch * w->row_tiles * w->col_tiles;
     if (!p->split) {
