@@ -68,17 +68,22 @@ def draw(points, out):
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    import matplotlib.ticker
     figure, axes = pyplot.subplots(1, len(SWEEPS), figsize=(4 * len(SWEEPS), 4), constrained_layout=True)
     base = next(p for p in points if p.setting == BASE)
     for axis, sweep in zip(axes, SWEEPS):
         mine = [p for p in points if p.sweep == sweep]
         rate = [base.operations / base.nanoseconds() * p.setting["threads"] / BASE["threads"] for p in mine]
-        axis.loglog([p.x for p in mine], [p.operations / r for p, r in zip(mine, rate)], "-", label="by operations")
-        axis.loglog([p.x for p in mine], [p.nanoseconds() for p in mine], "o", label="measured")
-        axis.set_xticks([p.x for p in mine], [str(p.x) for p in mine], minor=False)
+        x, measured = [p.x for p in mine], [p.nanoseconds() / 1000 for p in mine]
+        axis.loglog(x, [p.operations / r / 1000 for p, r in zip(mine, rate)], "-", label="by operations")
+        axis.loglog(x, measured, "o", label="measured")
+        axis.set_xticks(x, [str(n) if n != 192 and n != 768 else "" for n in x])
         axis.set_xticks([], minor=True)
+        axis.set_ylim(min(measured) / 2, max(measured) * 2)
+        axis.yaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
+        axis.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
         axis.set_title(sweep)
-        axis.set_ylabel("nanoseconds per token")
+        axis.set_ylabel("microseconds per token")
         axis.legend()
     figure.savefig(f"{out}.png", dpi=100)
 
