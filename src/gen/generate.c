@@ -179,7 +179,7 @@ static fig_status run(fig_generator *gen, network *n, size_t n_rows, const int32
 static fig_status run_prompt(fig_generator *gen, const fig_ids *prompt) {
     int32_t sequence = (int32_t)gen->n_places;
     network *n = &gen->prefill;
-    fig_kv_clear(gen->kv, gen->n_places);
+    for (size_t i = 0; i <= gen->n_places; i++) fig_kv_clear(gen->kv, i); /* the new ones take memory that is at hand */
     for (size_t at = 0; at < prompt->n;) {
         if (fig_cancelled(gen->ctx)) return FIG_FAIL(gen->ctx, FIG_ERR_CANCELLED, "interrupted");
         int32_t len = (int32_t)FIG_MIN(n->in.time, prompt->n - at);
