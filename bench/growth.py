@@ -77,7 +77,7 @@ def draw(points, out):
         x, measured = [p.x for p in mine], [p.nanoseconds() / 1000 for p in mine]
         axis.loglog(x, [p.operations / r / 1000 for p, r in zip(mine, rate)], "-", label="by operations")
         axis.loglog(x, measured, "o", label="measured")
-        axis.set_xticks(x, [str(n) if n != 192 and n != 768 else "" for n in x])
+        axis.set_xticks(x, x, rotation=60)
         axis.set_xticks([], minor=True)
         axis.set_ylim(min(measured) / 2, max(measured) * 2)
         axis.yaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
